@@ -1,0 +1,1 @@
+//! The signed log that a refusal cannot escape.

@@ -1,0 +1,3 @@
+//! The `gov` command.
+
+fn main() {}

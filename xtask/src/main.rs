@@ -1,0 +1,3 @@
+//! Chores of this workspace: `cargo xtask <command>`.
+
+fn main() {}
