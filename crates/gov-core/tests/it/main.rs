@@ -1,0 +1,5 @@
+//! One test binary for the crate.
+
+#![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
+
+mod canonical_form;
