@@ -1,1 +1,6 @@
 //! One test binary for the crate.
+
+#![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
+
+mod notes;
+mod writer;

@@ -1,0 +1,85 @@
+//! One caller's work inside a shared transaction.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use rusqlite::Transaction;
+use tokio::sync::oneshot;
+
+use super::writer::WriteError;
+
+/// A job without its types: it runs once, and is settled once the commit's fate is known.
+pub(super) trait Job: Send {
+    /// Runs the work and keeps its result; `false` if its changes must be undone.
+    fn run(&mut self, tx: &Transaction<'_>) -> bool;
+
+    /// Answers the caller. Not having run, or the fate of the commit, go before the result.
+    fn settle(self: Box<Self>, fate: &Fate);
+}
+
+/// What became of the transaction.
+#[derive(Clone, Debug)]
+pub(super) enum Fate {
+    Committed,
+    /// It could not begin.
+    NotBegun(Arc<rusqlite::Error>),
+    /// It may or may not be in the file.
+    Unknown(Arc<rusqlite::Error>),
+}
+
+/// A closure with the channel to its caller.
+pub(super) struct Closure<F, T, E> {
+    state: State<F, T, E>,
+    caller: oneshot::Sender<Result<T, WriteError<E>>>,
+}
+
+enum State<F, T, E> {
+    Waiting(F),
+    Ran(Result<T, WriteError<E>>),
+    /// Only while the work runs.
+    Running,
+}
+
+impl<F, T, E> Closure<F, T, E> {
+    pub(super) fn new(work: F, caller: oneshot::Sender<Result<T, WriteError<E>>>) -> Self {
+        Self { state: State::Waiting(work), caller }
+    }
+}
+
+impl<F, T, E> Job for Closure<F, T, E>
+where
+    F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: Send,
+{
+    fn run(&mut self, tx: &Transaction<'_>) -> bool {
+        let State::Waiting(work) = std::mem::replace(&mut self.state, State::Running) else {
+            return false;
+        };
+        // The savepoint undoes what a panicking job has written, and nothing else of it is shared.
+        let result = match catch_unwind(AssertUnwindSafe(|| work(tx))) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(WriteError::Job(error)),
+            Err(_) => Err(WriteError::Panicked),
+        };
+        let keep = result.is_ok();
+        self.state = State::Ran(result);
+        keep
+    }
+
+    fn settle(self: Box<Self>, fate: &Fate) {
+        let Self { state, caller } = *self;
+        let answer = match (fate, state) {
+            (Fate::Committed, State::Ran(result)) => result,
+            // A job's own error waits too: it may rest on what another job of the batch wrote.
+            (Fate::Unknown(source), _) => Err(WriteError::Commit(Arc::clone(source))),
+            (Fate::NotBegun(source), _) => Err(WriteError::Unavailable(Arc::clone(source))),
+            (Fate::Committed, _) => Err(WriteError::Closed),
+        };
+        // A caller who has gone away does not want to know. The answer is dropped here, by code
+        // that is not ours, so a panic in it must not end the thread.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(caller.send(answer))));
+    }
+}
