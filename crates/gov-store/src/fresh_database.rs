@@ -6,10 +6,9 @@
     reason = "a test that has no database fails by panicking"
 )]
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::migrations::Component;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use gov_core::Timestamp;
+
+use crate::migrations::Component;
 
 /// A SQLite file in a folder that goes away with it.
 #[cfg(feature = "sqlite")]
@@ -26,6 +25,12 @@ impl SqliteFile {
     #[must_use]
     pub fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("gov.db")
+    }
+
+    /// The database, for who closes it, and the folder, which goes away when it is dropped.
+    #[must_use]
+    pub fn into_parts(self) -> (crate::sqlite::Database, tempfile::TempDir) {
+        (self.database, self.folder)
     }
 }
 

@@ -1,9 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod crash;
-#[cfg(feature = "test-util")]
+#[cfg(all(feature = "test-util", any(feature = "sqlite", feature = "postgres")))]
 pub mod fresh_database;
 pub mod lock;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod migrations;
 #[cfg(feature = "postgres")]
 pub mod postgres;

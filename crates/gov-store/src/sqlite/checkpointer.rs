@@ -53,7 +53,9 @@ impl Checkpointer {
             match nudge {
                 Ok(()) => {
                     log_is_empty = false;
-                    self.checkpoint(Mode::Passive);
+                    if self.log_is_long() {
+                        self.checkpoint(Mode::Passive);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if self.traffic.commits.load(Ordering::Acquire) == seen {
@@ -64,6 +66,13 @@ impl Checkpointer {
             }
         }
         self.checkpoint(Mode::Truncate);
+    }
+
+    /// A nudge may also say only that the log is no longer empty.
+    fn log_is_long(&self) -> bool {
+        let long = wal::frames_in(self.options.wal_limit_bytes) / 4;
+        // Without a connection, or with one that fails, the checkpoint itself finds out why.
+        self.connection.as_ref().and_then(|it| wal::frames(it).ok()).is_none_or(|it| it >= long)
     }
 
     /// `true` if all of the log was moved.

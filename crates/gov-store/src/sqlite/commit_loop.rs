@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 use super::{
     checkpointer::Traffic,
@@ -26,9 +26,6 @@ use crate::crash;
 
 /// The longest that a first job waits for company.
 const LONGEST_LINGER: Duration = Duration::from_micros(100);
-
-/// What a frame of the log takes: a page and its header.
-const FRAME_BYTES: u64 = 4096 + 24;
 
 /// The writer's thread.
 pub(super) struct CommitLoop {
@@ -171,7 +168,7 @@ impl CommitLoop {
             Ok(connection)
         } else {
             Err(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                ffi::Error::new(ffi::SQLITE_BUSY),
                 Some("a reader keeps the log from being emptied after an I/O error".to_owned()),
             ))
         }
@@ -200,7 +197,7 @@ impl CommitLoop {
         let tended = tend(connection, &mut self.pace, &self.options, &self.nudges, &self.traffic);
         match tended {
             Ok(checkpointed) => {
-                self.state.meters.wal_bytes(self.pace.log_frames.saturating_mul(FRAME_BYTES));
+                self.state.meters.wal_bytes(wal::bytes(self.pace.log_frames));
                 if checkpointed {
                     self.state.meters.checkpointed(Mode::Passive);
                 }
@@ -223,9 +220,10 @@ fn tend(
     traffic: &Traffic,
 ) -> rusqlite::Result<bool> {
     let frames = wal::frames(connection)?;
-    let restarted = frames <= pace.log_frames;
+    // After a restart the checkpointer must hear that there is something to empty again.
+    let restarted = pace.log_frames == 0 || frames <= pace.log_frames;
     pace.log_frames = frames;
-    let limit = (options.wal_limit_bytes / FRAME_BYTES).max(4);
+    let limit = wal::frames_in(options.wal_limit_bytes);
     if restarted || frames >= pace.nudged_at.saturating_add(limit / 4) {
         pace.nudged_at = frames;
         // A nudge that waits already is as good.
@@ -259,13 +257,18 @@ fn attempt(
 
 fn in_savepoint(tx: &Transaction<'_>, job: &mut dyn Job) -> rusqlite::Result<()> {
     tx.prepare_cached("savepoint gov_job")?.execute([])?;
-    if !job.run(tx) {
+    let keep = job.run(tx);
+    if tx.is_autocommit() {
+        // The batch is lost, and everyone in it is told.
+        return Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK),
+            Some("the transaction was ended inside a job, by it or by a failing disk".to_owned()),
+        ));
+    }
+    if !keep {
         tx.prepare_cached("rollback to gov_job")?.execute([])?;
     }
-    // If the job ended the transaction, or SQLite did (a full disk), there is no savepoint: the
-    // batch is lost, and everyone in it is told.
-    tx.prepare_cached("release gov_job")?.execute([])?;
-    Ok(())
+    tx.prepare_cached("release gov_job")?.execute([]).map(drop)
 }
 
 /// Closing the last connection to a file would check it point through this descriptor.

@@ -62,7 +62,10 @@ where
         let result = match catch_unwind(AssertUnwindSafe(|| work(tx))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(WriteError::Job(error)),
-            Err(_) => Err(WriteError::Panicked),
+            Err(_) => {
+                tracing::error!("a job panicked inside a transaction, and is undone");
+                Err(WriteError::Panicked)
+            }
         };
         let keep = result.is_ok();
         self.state = State::Ran(result);

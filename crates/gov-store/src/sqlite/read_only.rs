@@ -9,7 +9,8 @@ use super::open::{OpenError, check_version};
 /// How long a read waits for a lock: a server that starts or ends holds one for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens `path` for reading only; makes and changes no file.
+/// Opens `path` for reading only; makes no file, and changes neither the database nor its log. (Only
+/// where a log lies without its `-shm`, as in a copy of two files, is that index made anew.)
 ///
 /// For tools, in a process of their own. While a server writes, each read transaction sees the last
 /// commit before it. A file at rest (no `-wal` beside it) is read as it lies: hold the
@@ -24,18 +25,13 @@ pub fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     let at = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let absolute = std::path::absolute(path)
         .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-    let exists = |suffix: &str| {
-        let mut beside = absolute.as_os_str().to_owned();
-        beside.push(suffix);
-        Path::new(&beside).try_exists().unwrap_or(false)
-    };
-    let mode = match (exists("-wal"), exists("-shm")) {
-        // SQLite would make both files: at rest there is nothing in them to read.
-        (false, _) => "immutable=1",
-        // A copy without its index, or one left by a crash: the index is built in memory.
-        (true, false) => "readonly_shm=1",
-        (true, true) => "mode=ro",
-    };
+    let mut log = absolute.as_os_str().to_owned();
+    log.push("-wal");
+    let running = Path::new(&log)
+        .try_exists()
+        .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    // At rest there is no log to read, and otherwise SQLite would make one.
+    let mode = if running { "mode=ro" } else { "immutable=1" };
     let uri = uri(&absolute, mode);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI

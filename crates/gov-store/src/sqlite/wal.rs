@@ -2,6 +2,9 @@
 
 use rusqlite::Connection;
 
+/// What a frame of the log takes: a page and its header.
+const FRAME_BYTES: u64 = 4096 + 24;
+
 /// What a checkpoint may do to get its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -44,4 +47,14 @@ pub(super) fn frames(connection: &Connection) -> rusqlite::Result<u64> {
     let frames: i64 = statement.query_row([], |row| row.get(1))?;
     // -1 stands for "no log yet".
     Ok(u64::try_from(frames).unwrap_or(0))
+}
+
+/// The size of so many frames.
+pub(super) fn bytes(frames: u64) -> u64 {
+    frames.saturating_mul(FRAME_BYTES)
+}
+
+/// How many frames fit; never so few that every commit is at the limit.
+pub(super) fn frames_in(bytes: u64) -> u64 {
+    (bytes / FRAME_BYTES).max(4)
 }
