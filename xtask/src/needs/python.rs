@@ -1,0 +1,61 @@
+//! A Python of our own, with the packages that tests compare us with.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::workspace;
+
+/// Package, version, module: a second implementation of RFC 8785.
+const PACKAGES: &[(&str, &str, &str)] = &[("rfc8785", "0.1.4", "rfc8785")];
+
+/// Whether the machine's Python can make an environment.
+pub(super) fn has_venv() -> bool {
+    runs(Path::new("python3"), "import ensurepip, venv")
+}
+
+/// A Python that has the packages; it is made on first use, below the target directory.
+pub(crate) fn with_packages() -> Result<PathBuf> {
+    let folder = workspace::target().join("xtask-python");
+    let python = folder.join("bin/python");
+    let imports: Vec<String> = PACKAGES.iter().map(|(_, _, it)| format!("import {it}")).collect();
+    if runs(&python, &imports.join("; ")) {
+        return Ok(python);
+    }
+    eprintln!("making a Python environment in {}", folder.display());
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let wanted = PACKAGES.iter().map(|(package, version, _)| format!("{package}=={version}"));
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(&python).args(pip).args(wanted))?;
+    ensure!(
+        runs(&python, &imports.join("; ")),
+        "pip has installed the packages, and Python does not find them"
+    );
+    Ok(python)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    // Standard output belongs to what the tests print.
+    let status = command.stdout(std::io::stderr()).status();
+    let status = status.with_context(|| format!("starting {}", command.get_program().display()))?;
+    ensure!(status.success(), "{} ended with {status}", command.get_program().display());
+    Ok(())
+}
+
+fn runs(python: &Path, program: &str) -> bool {
+    // A Python that cannot be started has nothing.
+    Command::new(python).args(["-c", program]).output().is_ok_and(|it| it.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_python_that_is_not_there_runs_nothing() {
+        assert!(!runs(Path::new("no-such-python"), "import sys"));
+    }
+}

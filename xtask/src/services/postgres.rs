@@ -1,0 +1,167 @@
+//! A throw-away PostgreSQL on a free loopback port, with its durability switched off.
+
+mod cluster;
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use self::cluster::{Cluster, spawn};
+pub(crate) use self::cluster::{bin_dir, is_root};
+use crate::{
+    guard::{Guard, Guarded},
+    pace::wait_for,
+    workspace,
+};
+
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// A running server. Dropping it stops it and removes its files; so does the end of this program.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    _guard: Guard,
+    port: u16,
+}
+
+impl Postgres {
+    /// Makes a cluster and waits until it answers.
+    pub(crate) fn start() -> Result<Self> {
+        let cluster = Cluster::create()?;
+        let port = free_port()?;
+        let command = cluster.server(port)?;
+        let mut guard = Guard::start(&Guarded {
+            command: &command.iter().map(OsString::as_os_str).collect::<Vec<_>>(),
+            // SIGQUIT is its immediate shutdown: there is nothing to save.
+            signal: "QUIT",
+            directory: &cluster.folder,
+            remove: Some(&cluster.folder),
+            log: &cluster.log(),
+        })?;
+        wait_for("PostgreSQL", START_LIMIT, || {
+            if let Some(status) = guard.ended()? {
+                bail!("PostgreSQL ended at its start with {status}; is port {port} taken?");
+            }
+            answers(port)
+        })?;
+        Ok(Self { _guard: guard, port })
+    }
+
+    /// Where a client connects, as a user who may create databases.
+    pub(crate) fn url(&self) -> String {
+        url(self.port)
+    }
+}
+
+/// Starts one that outlives this program, and returns its URL; the one that is up already, if any.
+pub(super) fn up() -> Result<String> {
+    if let Some((_, port)) = remembered()? {
+        ensure!(
+            answers(port)?.is_some(),
+            "the server of an earlier `up` does not answer; `cargo xtask services down` clears it away"
+        );
+        return Ok(url(port));
+    }
+    let cluster = Cluster::create()?;
+    let port = free_port()?;
+    // `setsid` takes it out of the reach of this terminal's Ctrl-C.
+    let mut command = vec![OsString::from("setsid")];
+    command.extend(cluster.server(port)?);
+    let log = fs::File::create(cluster.log()).context("the log of PostgreSQL")?;
+    let mut child = spawn(&command, &cluster.folder)?
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().context("the log's descriptor")?)
+        .stderr(log)
+        .spawn()
+        .context("starting PostgreSQL")?;
+    let state = state_file();
+    fs::create_dir_all(workspace::target()).context("the target directory")?;
+    fs::write(&state, format!("{}\n{port}\n", cluster.folder.display()))
+        .context("noting the server")?;
+    wait_for("PostgreSQL", START_LIMIT, || {
+        if let Some(status) = child.try_wait().context("waiting for PostgreSQL")? {
+            bail!(
+                "PostgreSQL ended at its start with {status}; its log is {}",
+                cluster.log().display()
+            );
+        }
+        answers(port)
+    })?;
+    Ok(url(port))
+}
+
+/// Stops the server of `up`.
+pub(super) fn down() -> Result<ExitCode> {
+    let Some((folder, _)) = remembered()? else {
+        println!("no server is up");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let cluster = Cluster { folder };
+    if cluster.folder.join("data/postmaster.pid").exists() {
+        let data = cluster.folder.join("data");
+        let arguments = ["stop", "--silent", "--mode=immediate", "-D"].map(OsString::from);
+        cluster.run("pg_ctl", arguments.into_iter().chain([data.into()]))?;
+    }
+    cluster.remove()?;
+    fs::remove_file(state_file()).context("forgetting the server")?;
+    println!("stopped, and its files are gone");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
+    Ok(listener.local_addr().context("looking for a free port")?.port())
+}
+
+fn answers(port: u16) -> Result<Option<()>> {
+    let bin = bin_dir().context("PostgreSQL is not installed")?;
+    let status = Command::new(bin.join("pg_isready"))
+        .args(["--quiet", "--host=127.0.0.1", &format!("--port={port}")])
+        .status()
+        .context("starting pg_isready")?;
+    Ok(status.success().then_some(()))
+}
+
+fn url(port: u16) -> String {
+    format!("postgres://postgres@127.0.0.1:{port}/postgres")
+}
+
+/// Where `up` notes its folder and its port for `down`.
+fn state_file() -> PathBuf {
+    workspace::target().join("xtask-postgres")
+}
+
+fn remembered() -> Result<Option<(PathBuf, u16)>> {
+    let text = match fs::read_to_string(state_file()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.context("reading what `up` has noted")?,
+    };
+    let mut lines = text.lines();
+    let folder = lines.next().context("a folder is missing in what `up` has noted")?;
+    let port = lines
+        .next()
+        .and_then(|it| it.parse().ok())
+        .context("a port is missing in what `up` has noted")?;
+    Ok(Some((folder.into(), port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_answers_and_is_gone_with_its_files_when_dropped() {
+        let server = Postgres::start().unwrap();
+        let port = server.port;
+        assert!(answers(port).unwrap().is_some());
+        assert!(server.url().contains(&port.to_string()));
+        drop(server);
+        assert!(answers(port).unwrap().is_none());
+    }
+}

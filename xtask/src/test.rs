@@ -1,0 +1,33 @@
+//! Every test of the workspace, with all that it needs.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{
+    cargo, needs,
+    services::{POSTGRES_URL, Postgres, exit_code},
+};
+
+const NEEDS: &[needs::Need] =
+    &[needs::POSTGRES, needs::PYTHON_VENV, needs::GO, needs::GO_SUMDB, needs::STRACE];
+
+/// Tells the tests of a Python that has the packages they compare us with.
+const PYTHON: &str = "GOV_TEST_PYTHON";
+
+/// Installs what is missing, starts the services, and ends in `cargo test`, whose own closing
+/// lines are the last on standard output.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    needs::ensure(NEEDS)?;
+    let python = needs::python::with_packages()?;
+    let postgres = Postgres::start()?;
+    eprintln!("PostgreSQL for the tests: {}", postgres.url());
+    let status = cargo::status(
+        cargo::command()
+            .args(["test", "--workspace", "--all-features"])
+            .args(arguments)
+            .env(POSTGRES_URL, postgres.url())
+            .env(PYTHON, python),
+    )?;
+    Ok(exit_code(status))
+}

@@ -1,0 +1,143 @@
+//! The main job end to end, in a terminal: a refused call, its record, the export, the verdict.
+//!
+//! What is printed after a `$` is what ran, by `sh`, with `DIR`, `GOV_URL` and the path to the
+//! fresh `gov` set. A step that ends otherwise than it should ends the tour.
+
+mod stage;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use self::stage::Stage;
+use crate::{cargo, needs};
+
+/// What the coding agent sends before it runs a command (Claude Code's `PreToolUse`).
+fn hook_call(command: &str) -> String {
+    json!({
+        "session_id": "a3f1c2d4-0000-4000-8000-000000000001",
+        "transcript_path": "/tmp/transcript.jsonl",
+        "cwd": "/tmp",
+        "permission_mode": "default",
+        "hook_event_name": "PreToolUse",
+        "tool_name": "Bash",
+        "tool_input": {"command": command, "description": "tidy up"},
+        "tool_use_id": "toolu_01",
+    })
+    .to_string()
+}
+
+/// Walks through it; `--keep` leaves the folder.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let keep = match arguments {
+        [] => false,
+        [it] if it == "--keep" => true,
+        _ => bail!("`tour` takes nothing or `--keep`, and got `{}`", arguments.join(" ")),
+    };
+    needs::ensure(&[needs::CURL])?;
+    build()?;
+    let mut stage = Stage::set(keep)?;
+    match walk(&mut stage) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error.context(stage.last_words())),
+    }
+}
+
+fn build() -> Result<()> {
+    eprintln!("building gov …");
+    // All of the workspace, as `cargo xtask test` does: neither builds the other's work anew.
+    let status = cargo::status(cargo::command().args(["build", "--workspace", "--all-features"]))?;
+    ensure!(status.success(), "cargo build ended with {status}");
+    Ok(())
+}
+
+fn walk(stage: &mut Stage) -> Result<()> {
+    stage
+        .say("The server starts on an empty directory: keys, the balanced policy, an admin token.");
+    stage.serve()?;
+
+    stage.say("An agent gets its own token.");
+    let created = stage.run(
+        "gov tokens create --scope agent --agent coder --token-file \"$DIR/admin.token\"",
+        0,
+    )?;
+    stage.write_secret("agent.token", &token_in(&created)?)?;
+
+    stage.say("A coding agent wants to run `rm -rf /`. Its hook asks gov; exit code 2 blocks the call and the model reads why.");
+    stage.write("delete.json", &hook_call("rm -rf /"))?;
+    let hook = |call: &str| {
+        format!(
+            "gov hook claude-code --agent coder --token-file \"$DIR/agent.token\" < \"$DIR/{call}\""
+        )
+    };
+    stage.run(&hook("delete.json"), 2)?;
+
+    stage.say("A harmless call goes on: exit code 0.");
+    stage.write("list.json", &hook_call("ls"))?;
+    stage.run(&hook("list.json"), 0)?;
+
+    stage.say("The same question over HTTP. The answer names the record that it left.");
+    let answer = stage.run(CHECK, 0)?;
+    let record = record_in(&answer)?;
+
+    stage.say("The signed log as static files, while the server runs.");
+    stage.run("gov audit export \"$DIR/export\" --data-dir \"$DIR/data\"", 0)?;
+    stage.run(&format!("grep -rhao '{{[^}}]*{record}[^}}]*}}' \"$DIR/export/tile/entries\""), 0)?;
+
+    stage.say("A stranger has the files and the public key, and needs nothing else.");
+    stage.run("gov audit verify --export \"$DIR/export\"", 0)?;
+
+    stage.say("Somebody blames another agent, by one letter in a copy. The verifier finds it: exit code 1.");
+    stage.run("cp -r \"$DIR/export\" \"$DIR/forged\"", 0)?;
+    stage.run("find \"$DIR/forged/tile/entries\" -type f -exec env LC_ALL=C sed -i 's/\"agent\":\"coder\"/\"agent\":\"coden\"/' {} +", 0)?;
+    stage
+        .run("cmp \"$DIR/export/tile/entries/000.p/\"* \"$DIR/forged/tile/entries/000.p/\"*", 1)?;
+    stage.run("gov audit verify --export \"$DIR/forged\"", 1)?;
+
+    stage.say("The server stops in order: nothing is left behind.");
+    stage.stop()?;
+    stage.close()
+}
+
+const CHECK: &str = r#"curl --silent --show-error --fail "$GOV_URL/v1/actions/check" \
+    -H "authorization: Bearer $(cat "$DIR/agent.token")" -H 'content-type: application/json' \
+    -d '{"agent_id": "coder", "action": {"kind": "bash", "command": "rm -rf /"}}'"#;
+
+/// The first word that looks like a token.
+fn token_in(text: &str) -> Result<String> {
+    let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_' && it != '-');
+    // gov_<id>_<secret>; the secret has at least 256 bits.
+    let token =
+        words.filter(|it| it.starts_with("gov_") && it.len() > 40).map(str::to_owned).next();
+    token.context("no token was printed")
+}
+
+fn record_in(answer: &str) -> Result<String> {
+    let answer: Value = serde_json::from_str(answer).context("the answer is not JSON")?;
+    let decision = answer.get("decision").and_then(Value::as_str);
+    ensure!(decision == Some("refuse"), "the answer is {answer}, and should be a refusal");
+    let record = answer.pointer("/record/id").and_then(Value::as_str);
+    record.map(str::to_owned).context("the answer names no record")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_in_what_a_command_prints() {
+        let secret = format!("gov_{}_{}", "a1".repeat(8), "b2".repeat(32));
+        let text = format!("admin token (gov_url, shown once): {secret}\n");
+        assert_eq!(token_in(&text).unwrap(), secret);
+        assert!(token_in("no token at all").is_err());
+    }
+
+    #[test]
+    fn only_a_refusal_with_its_record_will_do() {
+        let refusal = r#"{"decision": "refuse", "record": {"id": "rec_1"}}"#;
+        assert_eq!(record_in(refusal).unwrap(), "rec_1");
+        assert!(record_in(&refusal.replace("refuse", "allow")).is_err());
+        assert!(record_in(r#"{"decision": "refuse"}"#).is_err());
+    }
+}
