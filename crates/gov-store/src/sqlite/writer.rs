@@ -17,7 +17,8 @@ use super::{
 /// What a job's acknowledgement promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sync {
-    /// The kernel has it: it survives the death of the process, not the loss of power.
+    /// The kernel has it: it survives the death of the process, not the loss of power. Nothing is
+    /// synced, but the header of a log that begins anew.
     Spooled,
     /// The disk has it: it survives the loss of power.
     Full,
@@ -100,7 +101,7 @@ impl Writer {
     /// Runs `job` in the next transaction and returns once that is committed as `sync` promises.
     ///
     /// `job` runs on the writer's thread and holds everyone up: no waiting, no network, no file in
-    /// it. It must not end the transaction, and sees what earlier jobs of the same batch wrote; a
+    /// it. It must not end the transaction (a savepoint of its own is fine), and sees what earlier jobs of the same batch wrote; a
     /// batch is durable if any of its jobs asks for [`Sync::Full`]. Jobs of one caller that waits
     /// for each answer run in that order.
     ///
