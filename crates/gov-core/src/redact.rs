@@ -49,12 +49,12 @@ impl Redactor {
     #[must_use]
     pub fn redact_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         SHAPES.replace_all(text, |found: &Captures<'_>| {
-            let whole = found.get(0).map_or("", |it| it.as_str());
-            match found.iter().skip(1).flatten().next() {
-                // A group is the secret inside its surroundings, which stay readable.
-                Some(secret) => whole.replace(secret.as_str(), &self.fingerprint(secret.as_str())),
-                None => self.fingerprint(whole),
-            }
+            let whole = found.get_match();
+            // A group is the secret inside its surroundings, which stay readable.
+            let secret = found.iter().skip(1).flatten().next().unwrap_or(whole);
+            let before = text.get(whole.start()..secret.start()).unwrap_or_default();
+            let after = text.get(secret.end()..whole.end()).unwrap_or_default();
+            format!("{before}{}{after}", self.fingerprint(secret.as_str()))
         })
     }
 
@@ -157,6 +157,7 @@ mod tests {
             ("psql --password hunter22 -h x", "psql --password ", " -h x"),
             ("export API_KEY=hunter22; ls", "export API_KEY=", "; ls"),
             (r#"{"token": "hunter22"}"#, r#"{"token": ""#, r#""}"#),
+            ("password=pass", "password=", ""),
             ("ghp_0123456789abcdefghij0123456789abcdef", "", ""),
         ] {
             let shown = redact(text);
