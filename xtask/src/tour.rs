@@ -59,7 +59,7 @@ fn walk(stage: &mut Stage) -> Result<()> {
 
     stage.say("An agent gets its own token.");
     let created = stage.run(
-        "gov tokens create --scope agent --agent coder --token-file \"$DIR/admin.token\"",
+        "GOV_TOKEN=$(cat \"$DIR/admin.token\") gov tokens create --scope agent --agent coder",
         0,
     )?;
     stage.write_secret("agent.token", &token_in(&created)?)?;

@@ -29,7 +29,7 @@ impl Line {
             baseline: optional(&value, "baseline", Value::as_f64)?,
             unit: text_of(&value, "unit")?.context("where `unit` is null")?,
             ratio: optional(&value, "ratio", Value::as_f64)?,
-            goal: text_of(&value, "goal")?,
+            goal: text_of(&value, "goal")?.filter(|it| !it.is_empty()),
             met: optional(&value, "met", Value::as_bool)?,
         })
     }
