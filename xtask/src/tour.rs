@@ -71,7 +71,7 @@ fn walk(stage: &mut Stage) -> Result<()> {
             "gov hook claude-code --agent coder --token-file \"$DIR/agent.token\" < \"$DIR/{call}\""
         )
     };
-    stage.run(&hook("delete.json"), 2)?;
+    stage.run_and_read(&hook("delete.json"), 2, "refuse-recursive-delete-outside-cwd")?;
 
     stage.say("A harmless call goes on: exit code 0.");
     stage.write("list.json", &hook_call("ls"))?;

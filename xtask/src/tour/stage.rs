@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
-    process::Command,
+    process::{Command, Output},
     time::Duration,
 };
 
@@ -92,6 +92,20 @@ impl Stage {
 
     /// Runs a line of shell, shows what it prints, and returns its standard output.
     pub(super) fn run(&self, line: &str, expected: i32) -> Result<String> {
+        let said = self.run_any(line, expected)?;
+        Ok(String::from_utf8_lossy(&said.stdout).into_owned())
+    }
+
+    /// As `run`, for an answer that has to name something on standard error: an exit code alone
+    /// could mean that the command line was wrong.
+    pub(super) fn run_and_read(&self, line: &str, expected: i32, word: &str) -> Result<()> {
+        let said = self.run_any(line, expected)?;
+        let named = String::from_utf8_lossy(&said.stderr).contains(word);
+        ensure!(named, "`{line}` should have named `{word}` on standard error");
+        Ok(())
+    }
+
+    fn run_any(&self, line: &str, expected: i32) -> Result<Output> {
         println!("$ {line}");
         let path = env::var_os("PATH").unwrap_or_default();
         let paths = std::iter::once(bin()).chain(env::split_paths(&path));
@@ -119,7 +133,7 @@ impl Stage {
             "`{line}` should have ended with {expected}, and ended with {}",
             output.status
         );
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(output)
     }
 
     /// Stops the server by SIGTERM, as a service manager does.
