@@ -1,6 +1,6 @@
 //! Brings databases up to this build's schema: `gov migrate`, from the sources.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -8,6 +8,6 @@ use crate::{cargo, services::exit_code};
 
 /// Hands every argument on. `gov migrate` says what is wrong with them.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let gov = ["run", "--quiet", "--package", "gov-gateway", "--bin", "gov", "--", "migrate"];
-    Ok(exit_code(cargo::status(cargo::command().args(gov).args(arguments))?))
+    let gov = cargo::build_gov()?;
+    Ok(exit_code(cargo::status(Command::new(gov).arg("migrate").args(arguments))?))
 }

@@ -7,13 +7,13 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read},
-    process::{ExitCode, Stdio},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::{cargo, pace::Stopwatch, services::exit_code};
+use crate::{cargo, pace::Stopwatch, services::exit_code, workspace};
 
 /// The components that have sweeps, and their crates.
 const SWEEPS: &[(&str, &str)] = &[("deferred-audit", "gov-deferred-audit")];
@@ -21,16 +21,18 @@ const SWEEPS: &[(&str, &str)] = &[("deferred-audit", "gov-deferred-audit")];
 /// Runs the sweeps of a component, and prints range, wall time and one digest over the outcomes.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let (component, package, seeds) = parse(arguments)?;
+    let tests = cargo::build_tests_of(package)?;
     let watch = Stopwatch::start();
-    let mut child = cargo::command()
-        .args(["test", "--package", package, "--all-features", "--test", "it", "--"])
+    let mut child = Command::new(tests)
+        // Where cargo starts it too.
+        .current_dir(workspace::root().join("crates").join(package))
         .args(["torture", "--ignored", "--nocapture", "--test-threads=1"])
         .env("GOV_TEST_SEEDS", seeds.to_string())
         .stdout(Stdio::piped())
         .spawn()
-        .context("starting cargo test")?;
-    let outcomes = outcomes(child.stdout.take().context("the output of cargo test")?)?;
-    let status = child.wait().context("waiting for cargo test")?;
+        .context("starting the sweeps")?;
+    let outcomes = outcomes(child.stdout.take().context("the output of the sweeps")?)?;
+    let status = child.wait().context("waiting for the sweeps")?;
     if !status.success() {
         return Ok(exit_code(status));
     }
@@ -63,7 +65,7 @@ fn parse(arguments: &[String]) -> Result<(&str, &'static str, u64)> {
 fn outcomes(output: impl Read) -> Result<Vec<String>> {
     let mut outcomes = Vec::new();
     for line in BufReader::new(output).lines() {
-        let line = line.context("reading from cargo test")?;
+        let line = line.context("reading from the sweeps")?;
         println!("{line}");
         // The harness may have begun the line with `test <name> ... `.
         if let Some(at) =

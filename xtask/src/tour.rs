@@ -36,20 +36,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         _ => bail!("`tour` takes nothing or `--keep`, and got `{}`", arguments.join(" ")),
     };
     needs::ensure(&[needs::CURL])?;
-    build()?;
-    let mut stage = Stage::set(keep)?;
+    eprintln!("building gov …");
+    let gov = cargo::build_gov()?;
+    let mut stage = Stage::set(gov, keep)?;
     match walk(&mut stage) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error.context(stage.last_words())),
     }
-}
-
-fn build() -> Result<()> {
-    eprintln!("building gov …");
-    // All of the workspace, as `cargo xtask test` does: neither builds the other's work anew.
-    let status = cargo::status(cargo::command().args(["build", "--workspace", "--all-features"]))?;
-    ensure!(status.success(), "cargo build ended with {status}");
-    Ok(())
 }
 
 fn walk(stage: &mut Stage) -> Result<()> {

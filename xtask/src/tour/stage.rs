@@ -7,7 +7,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
 };
@@ -17,7 +17,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::{
     guard::{Guard, Guarded},
     pace::wait_for,
-    workspace,
 };
 
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -25,6 +24,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 /// The tour's own world. Dropping it stops the server; its folder goes with it, unless kept.
 #[derive(Debug)]
 pub(super) struct Stage {
+    gov: PathBuf,
     folder: PathBuf,
     keep: bool,
     address: SocketAddr,
@@ -33,7 +33,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn set(keep: bool) -> Result<Self> {
+    pub(super) fn set(gov: PathBuf, keep: bool) -> Result<Self> {
         let output = Command::new("mktemp")
             .args(["-d", "-t", "gov-tour-XXXXXXXX"])
             .output()
@@ -44,10 +44,10 @@ impl Stage {
         let address = port.context("looking for a free port")?;
         println!(
             "export PATH=\"{}:$PATH\" DIR=\"{}\" GOV_URL=http://{address}",
-            bin().display(),
+            bin_of(&gov).display(),
             folder.display()
         );
-        Ok(Self { folder, keep, address, server: None, step: 0 })
+        Ok(Self { gov, folder, keep, address, server: None, step: 0 })
     }
 
     /// What the next commands are for.
@@ -61,7 +61,7 @@ impl Stage {
         let data = self.folder.join("data");
         let listen = self.address.to_string();
         println!("$ gov serve --data-dir \"$DIR/data\" --listen {listen} &");
-        let gov = bin().join("gov");
+        let gov = &self.gov;
         let command = [
             gov.as_os_str(),
             OsStr::new("serve"),
@@ -108,7 +108,7 @@ impl Stage {
     fn run_any(&self, line: &str, expected: i32) -> Result<Output> {
         println!("$ {line}");
         let path = env::var_os("PATH").unwrap_or_default();
-        let paths = std::iter::once(bin()).chain(env::split_paths(&path));
+        let paths = std::iter::once(bin_of(&self.gov).to_path_buf()).chain(env::split_paths(&path));
         let output = Command::new("sh")
             .args(["-c", line])
             .current_dir(&self.folder)
@@ -211,6 +211,6 @@ impl Drop for Stage {
     }
 }
 
-fn bin() -> PathBuf {
-    workspace::target().join("debug")
+fn bin_of(gov: &Path) -> &Path {
+    gov.parent().unwrap_or(gov)
 }
