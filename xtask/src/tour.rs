@@ -83,7 +83,7 @@ fn walk(stage: &mut Stage) -> Result<()> {
 
     stage.say("Somebody blames another agent, by one letter in a copy. The verifier finds it: exit code 1.");
     stage.run("cp -r \"$DIR/export\" \"$DIR/forged\"", 0)?;
-    stage.run("find \"$DIR/forged/tile/entries\" -type f -exec env LC_ALL=C sed -i 's/\"agent\":\"coder\"/\"agent\":\"coden\"/' {} +", 0)?;
+    stage.run("find \"$DIR/forged/tile/entries\" -type f -exec sed -i '0,/\"agent\":\"coder\"/s//\"agent\":\"coden\"/' {} +", 0)?;
     stage
         .run("cmp \"$DIR/export/tile/entries/000.p/\"* \"$DIR/forged/tile/entries/000.p/\"*", 1)?;
     stage.run("gov audit verify --export \"$DIR/forged\"", 1)?;

@@ -43,7 +43,7 @@ impl Stage {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
         let address = port.context("looking for a free port")?;
         println!(
-            "export PATH=\"{}:$PATH\" DIR=\"{}\" GOV_URL=http://{address}",
+            "export PATH=\"{}:$PATH\" DIR=\"{}\" GOV_URL=http://{address} LC_ALL=C",
             bin_of(&gov).display(),
             folder.display()
         );
@@ -115,6 +115,8 @@ impl Stage {
             .env("PATH", env::join_paths(paths).context("the search path")?)
             .env("DIR", &self.folder)
             .env("GOV_URL", format!("http://{}", self.address))
+            // The files are bytes, and no text of some locale's.
+            .env("LC_ALL", "C")
             .env_remove("GOV_TOKEN")
             .output()
             .context("starting sh")?;
