@@ -1,7 +1,9 @@
 //! The signed log that a refusal cannot escape.
 
+pub mod entry;
 pub mod record;
 pub mod sink;
+pub mod tlog;
 
 pub use crate::{
     record::{LogRecord, TooLarge, Verdict},

@@ -101,6 +101,8 @@ fn within(what: &'static str, limit: usize, got: usize) -> Result<(), TooLarge> 
 mod tests {
     use super::*;
 
+    type Change = fn(&mut LogRecord);
+
     fn record() -> LogRecord {
         LogRecord {
             id: RecordId::at(Timestamp::UNIX_EPOCH),
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn a_record_at_its_limits_is_taken_and_one_beyond_is_named() {
         assert_eq!(record().check_size(), Ok(()));
-        let beyond: [(&str, fn(&mut LogRecord)); 6] = [
+        let beyond: [(&str, Change); 6] = [
             ("kind", |it| it.kind = AuditEventKind::Other("k".repeat(MAX_KIND_BYTES + 1))),
             ("payload", |it| {
                 it.payload = Payload::from_parts(vec![b' '; MAX_PAYLOAD_BYTES + 1], [0; 16]);
