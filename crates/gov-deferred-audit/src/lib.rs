@@ -1,7 +1,10 @@
 //! The signed log that a refusal cannot escape.
 
 pub mod entry;
+pub mod epoch;
+pub mod outside_copy;
 pub mod record;
+pub mod signer;
 pub mod sink;
 pub mod tlog;
 
