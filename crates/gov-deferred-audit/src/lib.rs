@@ -6,6 +6,7 @@ pub mod outside_copy;
 pub mod record;
 pub mod signer;
 pub mod sink;
+pub mod store;
 pub mod tlog;
 
 pub use crate::{
