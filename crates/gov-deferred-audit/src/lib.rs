@@ -4,11 +4,15 @@ pub mod entry;
 pub mod epoch;
 pub mod outside_copy;
 pub mod record;
+#[cfg(feature = "sqlite")]
+pub mod signed_log;
 pub mod signer;
 pub mod sink;
 pub mod store;
 pub mod tlog;
 
+#[cfg(feature = "sqlite")]
+pub use crate::signed_log::{LogConfig, OpenError, SignedLog, SqliteSignedEventsSink};
 pub use crate::{
     record::{LogRecord, TooLarge, Verdict},
     sink::{AppendOutcome, DeferredAuditSink},

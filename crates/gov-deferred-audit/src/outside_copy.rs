@@ -91,6 +91,7 @@ pub struct OutsideCopy {
     path: PathBuf,
     // INVARIANT: the file is whole lines up to here; what is behind is our own torn write.
     length: u64,
+    last_note: Option<String>,
 }
 
 impl OutsideCopy {
@@ -110,7 +111,8 @@ impl OutsideCopy {
         if torn {
             cut(&path).map_err(|source| OutsideCopyError::Io { path: path.clone(), source })?;
         }
-        Ok((Self { path, length }, Found { last, cut_at: torn.then_some(length) }))
+        let last_note = last.as_ref().map(|it: &Copied| it.note.clone());
+        Ok((Self { path, length, last_note }, Found { last, cut_at: torn.then_some(length) }))
     }
 
     /// Reads the whole file and gives every checkpoint in it; changes nothing, a torn last line is
@@ -150,7 +152,14 @@ impl OutsideCopy {
             .and_then(|()| file.sync_all());
         written.map_err(io)?;
         self.length += u64::try_from(bytes.len()).unwrap_or(0);
+        self.last_note = Some(note.to_owned());
         Ok(())
+    }
+
+    /// The checkpoint of the last line.
+    #[must_use]
+    pub fn last_note(&self) -> Option<&str> {
+        self.last_note.as_deref()
     }
 
     /// Opens the file; where it is new, its name is made durable too.

@@ -1,0 +1,167 @@
+//! One batch, one transaction: rows, full tiles, root and signed checkpoint.
+
+use gov_core::Timestamp;
+use gov_store::crash;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::Committed;
+use crate::{
+    entry,
+    record::LogRecord,
+    signer::SignError,
+    sink::AppendOutcome,
+    store::sqlite::{self as store, Head, StoreError},
+    tlog::{
+        Hash, bundle, checkpoint::Checkpoint, edge::Edge, key::VerifierKey, leaf_hash, note::Note,
+        tile::FullTile,
+    },
+};
+
+/// The log's end, as it is kept in memory between batches.
+#[derive(Clone, Debug)]
+pub(super) struct Tail {
+    pub(super) edge: Edge,
+    pub(super) root: Hash,
+}
+
+/// Why a batch was not appended; nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AppendError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The head is of another epoch: somebody accepted a rollback beside us.
+    #[error("the log is in epoch {found} now, this process writes epoch {wanted}")]
+    OtherEpoch { wanted: u64, found: u64 },
+}
+
+impl From<rusqlite::Error> for AppendError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What a batch needs beside its records.
+pub(super) struct Appender<'a> {
+    pub(super) epoch: u64,
+    pub(super) key: &'a VerifierKey,
+    pub(super) sign: &'a dyn Fn(&[u8]) -> Result<[u8; 64], SignError>,
+    pub(super) tail: &'a Mutex<Option<Tail>>,
+    pub(super) now: Timestamp,
+}
+
+impl Appender<'_> {
+    /// Appends the batch inside the caller's transaction. The state is `None` if nothing is new.
+    pub(super) fn append(
+        &self,
+        connection: &Connection,
+        batch: &[LogRecord],
+    ) -> Result<(Vec<AppendOutcome>, Option<Committed>), AppendError> {
+        let head = store::head(connection)?
+            .ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
+        if head.epoch != self.epoch {
+            return Err(AppendError::OtherEpoch { wanted: self.epoch, found: head.epoch });
+        }
+        let mut edge = self.edge(connection, &head)?;
+        let dead_letters = store::has_dead_letters(connection)?;
+        let outcomes = batch
+            .iter()
+            .map(|record| {
+                if dead_letters && store::is_dead_letter(connection, record.id)? {
+                    return Ok(AppendOutcome::DlqLanded);
+                }
+                self.append_one(connection, &mut edge, record)
+            })
+            .collect::<Result<_, AppendError>>()?;
+        if edge.size() == head.size {
+            return Ok((outcomes, None));
+        }
+        let committed = self.sign_head(connection, &edge)?;
+        Ok((outcomes, Some(committed)))
+    }
+
+    /// The edge that the head row speaks of: from memory, or read again if that is another one.
+    fn edge(&self, connection: &Connection, head: &Head) -> Result<Edge, AppendError> {
+        let known = self.tail.lock().clone();
+        if let Some(tail) = known
+            && tail.edge.size() == head.size
+            && tail.root == head.root
+        {
+            return Ok(tail.edge);
+        }
+        Ok(checked_edge(connection, head)?)
+    }
+
+    fn append_one(
+        &self,
+        connection: &Connection,
+        edge: &mut Edge,
+        record: &LogRecord,
+    ) -> Result<AppendOutcome, AppendError> {
+        let seq = edge.size() + 1;
+        let entry = match encode(record, seq, self.key.name()) {
+            Ok(entry) => entry,
+            Err(why) => {
+                store::insert_dead_letter(connection, record, &why, self.now)?;
+                return Ok(AppendOutcome::DlqLanded);
+            }
+        };
+        match store::insert_entry(connection, (self.epoch, seq), record.id, &entry) {
+            Ok(()) => (),
+            Err(StoreError::Sqlite(error)) if store::is_known_record(&error) => {
+                let place = store::find(connection, record.id)?;
+                let (_, seq) = place.ok_or(StoreError::Sqlite(error))?;
+                return Ok(AppendOutcome::Appended { seq });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        store::insert_payload(connection, (self.epoch, seq), &record.payload)?;
+        let mut full = Vec::new();
+        edge.push(leaf_hash(&entry), &mut |tile: FullTile| full.push(tile));
+        full.iter().try_for_each(|tile| store::insert_tile(connection, self.epoch, tile))?;
+        Ok(AppendOutcome::Appended { seq })
+    }
+
+    fn sign_head(&self, connection: &Connection, edge: &Edge) -> Result<Committed, AppendError> {
+        let (size, root) = (edge.size(), edge.root());
+        let checkpoint = signed(self.key, self.sign, size, &root)?;
+        store::update_head(connection, self.epoch, size, &root, &checkpoint)?;
+        crash::point("log-before-commit");
+        // If the commit fails the head row tells, and the edge is read again.
+        *self.tail.lock() = Some(Tail { edge: edge.clone(), root });
+        Ok(Committed { epoch: self.epoch, size, checkpoint })
+    }
+}
+
+/// A checkpoint with the log's own signature.
+pub(super) fn signed(
+    key: &VerifierKey,
+    sign: &dyn Fn(&[u8]) -> Result<[u8; 64], SignError>,
+    size: u64,
+    root: &Hash,
+) -> Result<String, SignError> {
+    let text = Checkpoint { origin: key.name().to_owned(), size, root: *root }.to_string();
+    let signature = sign(text.as_bytes())?;
+    Ok(Note::unsigned(text).with_signature(key, signature).to_string())
+}
+
+/// The edge as it is stored, if it is the one of the head.
+pub(super) fn checked_edge(connection: &Connection, head: &Head) -> Result<Edge, StoreError> {
+    let edge = store::edge(connection, head.epoch, head.size)?;
+    if edge.root() == head.root {
+        return Ok(edge);
+    }
+    Err(StoreError::Corrupt("its last records or tiles do not make the root of its head".into()))
+}
+
+/// The entry, or why there can be none.
+fn encode(record: &LogRecord, seq: u64, origin: &str) -> Result<Vec<u8>, String> {
+    record.check_size().map_err(|error| error.to_string())?;
+    let entry = entry::encode(record, seq, origin).map_err(|error| error.to_string())?;
+    match entry.len() {
+        0..=bundle::MAX_ENTRY_BYTES => Ok(entry),
+        got => Err(bundle::EntryTooLong { got }.to_string()),
+    }
+}
