@@ -2,7 +2,10 @@
 
 pub mod entry;
 pub mod epoch;
+#[cfg(feature = "sqlite")]
+pub mod export;
 pub mod outside_copy;
+pub mod payload_file;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod signed_log;
@@ -10,6 +13,7 @@ pub mod signer;
 pub mod sink;
 pub mod store;
 pub mod tlog;
+pub mod verify;
 
 #[cfg(feature = "sqlite")]
 pub use crate::signed_log::{LogConfig, OpenError, SignedLog, SqliteSignedEventsSink};

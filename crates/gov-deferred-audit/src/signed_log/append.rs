@@ -43,11 +43,14 @@ impl From<rusqlite::Error> for AppendError {
     }
 }
 
+/// Signs one message, on the writer's thread.
+pub(super) type Sign<'a> = dyn Fn(&[u8]) -> Result<[u8; 64], SignError> + 'a;
+
 /// What a batch needs beside its records.
 pub(super) struct Appender<'a> {
     pub(super) epoch: u64,
     pub(super) key: &'a VerifierKey,
-    pub(super) sign: &'a dyn Fn(&[u8]) -> Result<[u8; 64], SignError>,
+    pub(super) sign: &'a Sign<'a>,
     pub(super) tail: &'a Mutex<Option<Tail>>,
     pub(super) now: Timestamp,
 }
@@ -138,7 +141,7 @@ impl Appender<'_> {
 /// A checkpoint with the log's own signature.
 pub(super) fn signed(
     key: &VerifierKey,
-    sign: &dyn Fn(&[u8]) -> Result<[u8; 64], SignError>,
+    sign: &Sign<'_>,
     size: u64,
     root: &Hash,
 ) -> Result<String, SignError> {

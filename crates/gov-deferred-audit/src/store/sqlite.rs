@@ -198,9 +198,7 @@ pub(crate) fn find(
         .prepare_cached("select epoch, seq from audit_log_entry where record_id = ?1")?
         .query_row([id.as_uuid().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(place
-        .map(|(epoch, seq)| Ok::<_, StoreError>((epoch.try_into()?, seq.try_into()?)))
-        .transpose()?)
+    place.map(|(epoch, seq)| Ok((epoch.try_into()?, seq.try_into()?))).transpose()
 }
 
 /// At most `limit` entries after `seq`, in order, as `(seq, entry)`.

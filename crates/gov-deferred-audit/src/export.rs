@@ -1,0 +1,192 @@
+//! Writes a log as plain files that outside tools read: a static C2SP tlog.
+//!
+//! `DIR/{checkpoint, vkey, tile/<L>/…, tile/entries/…, payload/…}` for the current epoch, older
+//! ones alike in `DIR/epoch/<n>/`, and `first-checkpoint` where an epoch was handed over.
+//! `docs/formats/export.md` has the whole layout.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+
+use crate::{
+    payload_file::PayloadLine,
+    store::sqlite::{self as store, Head, StoreError},
+    tlog::{
+        bundle,
+        tile::{self, TILE_WIDTH, TilePlace, bundles_of, index_path, tiles_of},
+    },
+};
+
+mod target;
+
+use self::target::Target;
+
+/// What goes out.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportOptions {
+    /// Whether payloads go with it. They may hold what agents sent; without them an auditor can
+    /// prove that a record is in the log, but not what it was about.
+    pub with_payloads: bool,
+}
+
+impl Default for ExportOptions {
+    fn default() -> Self {
+        Self { with_payloads: true }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// The current epoch.
+    pub epoch: u64,
+    /// Its size.
+    pub size: u64,
+    /// Files written; those that were there already as they must be are not counted.
+    pub written: u64,
+    /// Files of an earlier export that are no part of this one, and were removed.
+    pub removed: u64,
+}
+
+/// The log was not exported, or only in part; run it again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The directory holds something else.
+    #[error("`{0}` is not empty and no export of this log; name another directory")]
+    Foreign(PathBuf),
+    /// The database holds no log.
+    #[error("the database holds no log yet; start the server once")]
+    NoLog,
+    /// What is stored is no log: it was changed from outside.
+    #[error("the log is corrupt: {0}; run `gov audit verify`")]
+    Corrupt(String),
+    /// The database cannot be read.
+    #[error("the log's database cannot be read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file cannot be written.
+    #[error("`{path}` cannot be written")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<StoreError> for ExportError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(what) => Self::Corrupt(what),
+            StoreError::Sqlite(error) => Self::Unreadable(Box::new(error)),
+        }
+    }
+}
+
+/// Exports the log in `database` to `dir`, also beside the server that writes it: what comes out is
+/// the state of one checkpoint. An earlier export of the same log is brought up to date.
+///
+/// Each file appears whole or not at all, and `checkpoint` last. Does blocking I/O.
+///
+/// # Errors
+///
+/// [`ExportError`]; an earlier export may be half renewed, and is again whole after another run.
+pub fn export(
+    database: &Path,
+    dir: &Path,
+    options: ExportOptions,
+) -> Result<Exported, ExportError> {
+    let connection = gov_store::sqlite::open_read_only(database)
+        .map_err(|error| ExportError::Unreadable(Box::new(error)))?;
+    // One state of the file for everything that is read.
+    let snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
+    let heads = store::heads(&snapshot)?;
+    let Some(current) = heads.last() else { return Err(ExportError::NoLog) };
+    let vkeys: BTreeSet<_> = heads.iter().map(|head| format!("{}\n", head.vkey)).collect();
+    let mut target = Target::open(dir, &vkeys)?;
+    for head in heads.iter().rev() {
+        let below = if head.epoch == current.epoch {
+            PathBuf::new()
+        } else {
+            Path::new("epoch").join(head.epoch.to_string())
+        };
+        EpochExport { connection: &snapshot, head, options, below }.write(&mut target)?;
+    }
+    target.finish()?;
+    Ok(Exported {
+        epoch: current.epoch,
+        size: current.size,
+        written: target.written,
+        removed: target.removed,
+    })
+}
+
+struct EpochExport<'a> {
+    connection: &'a Connection,
+    head: &'a Head,
+    options: ExportOptions,
+    /// The epoch's directory, below the export's.
+    below: PathBuf,
+}
+
+impl EpochExport<'_> {
+    fn write(&self, target: &mut Target) -> Result<(), ExportError> {
+        // First: it marks the directory as this log's, should the export be cut short.
+        target.put(&self.below.join("vkey"), format!("{}\n", self.head.vkey).as_bytes())?;
+        let edge = store::edge(self.connection, self.head.epoch, self.head.size)?;
+        for place in tiles_of(self.head.size) {
+            let hashes = if place.width == TILE_WIDTH {
+                self.full_tile(place)?
+            } else {
+                tile::encode(edge.partial_tile(place.level))
+            };
+            target.put(&self.below.join(place.path()), &hashes)?;
+        }
+        for (index, width) in bundles_of(self.head.size) {
+            self.write_bundle(index, width, target)?;
+        }
+        if let Some(note) = &self.head.first_note {
+            target.put(&self.below.join("first-checkpoint"), note.as_bytes())?;
+        }
+        if let Some(note) = &self.head.note {
+            target.put(&self.below.join("checkpoint"), note.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn full_tile(&self, place: TilePlace) -> Result<Vec<u8>, ExportError> {
+        let hashes = store::full_tile(self.connection, self.head.epoch, place.level, place.index)?;
+        let missing = || ExportError::Corrupt(format!("`{}` is missing", place.path()));
+        Ok(tile::encode(&hashes.ok_or_else(missing)?))
+    }
+
+    fn write_bundle(&self, index: u64, width: u16, target: &mut Target) -> Result<(), ExportError> {
+        let (epoch, first) = (self.head.epoch, index * u64::from(TILE_WIDTH));
+        let rows = store::entries_after(self.connection, (epoch, first), width.into())?;
+        let in_place = (first + 1..).zip(&rows).take_while(|(seq, row)| *seq == row.0).count();
+        if in_place != usize::from(width) {
+            let seq = first + u64::try_from(in_place).unwrap_or(0) + 1;
+            return Err(ExportError::Corrupt(format!("record {seq} is missing")));
+        }
+        let mut bytes = Vec::new();
+        for (_, entry) in &rows {
+            bundle::push(&mut bytes, entry)
+                .map_err(|error| ExportError::Corrupt(error.to_string()))?;
+        }
+        let path = index_path(index, width);
+        target.put(&self.below.join("tile/entries").join(&path), &bytes)?;
+        if self.options.with_payloads {
+            let last = first + u64::from(width);
+            let mut file = Vec::new();
+            for it in store::payloads(self.connection, epoch, first, last)? {
+                PayloadLine { seq: it.seq, salt: it.salt, payload: it.payload }.write(&mut file);
+            }
+            target.put(&self.below.join("payload").join(&path), &file)?;
+        }
+        Ok(())
+    }
+}

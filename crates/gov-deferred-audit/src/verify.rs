@@ -1,0 +1,95 @@
+//! Judges a log: is everything in it what was signed, and is everything there that was signed?
+//!
+//! Works offline from a database or an exported directory, with public keys only. Nothing stored
+//! is believed because it is stored: every byte is hashed, compared, or read strictly.
+
+use std::path::Path;
+
+use crate::tlog::key::VerifierKey;
+
+#[cfg(feature = "sqlite")]
+mod database;
+mod directory;
+mod entries;
+mod epoch_check;
+mod handover;
+mod report;
+mod source;
+mod walk;
+
+use self::source::Source;
+pub use self::{
+    report::{EpochSummary, Finding, KeySource, Loss, Payloads, Report, Verdict, Which},
+    source::SourceError,
+};
+
+/// What the verifier holds, and what it asks for. Nothing in the log can relax it.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// The public keys to trust, one an epoch. `None` takes those that lie beside the log, which
+    /// proves only that the log fits itself; the report says so.
+    pub keys: Option<Vec<VerifierKey>>,
+    /// Losses that a handover to this epoch or an earlier one admits do not count. 1 counts all.
+    pub from_epoch: u64,
+    /// A signed checkpoint that the verifier kept: the log must have grown out of it.
+    pub from_checkpoint: Option<Vec<u8>>,
+    /// Whether payloads are compared with their commitments.
+    pub payloads: bool,
+}
+
+impl VerifyOptions {
+    /// Everything is judged, under `keys`.
+    #[must_use]
+    pub fn trusting(keys: Vec<VerifierKey>) -> Self {
+        Self { keys: Some(keys), ..Self::default() }
+    }
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { keys: None, from_epoch: 1, from_checkpoint: None, payloads: true }
+    }
+}
+
+/// Judges an exported directory.
+///
+/// # Errors
+///
+/// [`SourceError`] if it cannot be read at all; what is wrong inside is in the report.
+pub fn verify_export(dir: &Path, options: &VerifyOptions) -> Result<Report, SourceError> {
+    judge(&mut directory::Directory::open(dir)?, options)
+}
+
+/// Judges a database, at rest or beside the server that writes it.
+///
+/// # Errors
+///
+/// [`SourceError`] if it cannot be read at all; what is wrong inside is in the report.
+#[cfg(feature = "sqlite")]
+pub fn verify_database(path: &Path, options: &VerifyOptions) -> Result<Report, SourceError> {
+    let connection = gov_store::sqlite::open_read_only(path)
+        .map_err(|error| SourceError::Unreadable(Box::new(error)))?;
+    // One state of the file for everything that is read.
+    let snapshot = connection.unchecked_transaction().map_err(SourceError::from)?;
+    judge(&mut database::DatabaseSource::new(&snapshot)?, options)
+}
+
+fn judge<S: Source>(source: &mut S, options: &VerifyOptions) -> Result<Report, SourceError> {
+    let mut report = Report::new(options);
+    let epochs = source.epochs(&mut report)?;
+    let mut judged = Vec::new();
+    for (at, epoch) in epochs.iter().enumerate() {
+        let is_last = at + 1 == epochs.len();
+        let place = (*epoch, is_last);
+        let facts = epoch_check::judge(source, place, &judged, options, &mut report)?;
+        judged.push(facts);
+    }
+    for pair in judged.windows(2) {
+        if let [before, after] = pair {
+            handover::judge(before, after, options, &mut report);
+        }
+    }
+    epoch_check::judge_kept_checkpoint(options, &judged, &mut report);
+    report.conclude();
+    Ok(report)
+}
