@@ -108,13 +108,21 @@ pub fn export(
     let Some(current) = heads.last() else { return Err(ExportError::NoLog) };
     let vkeys: BTreeSet<_> = heads.iter().map(|head| format!("{}\n", head.vkey)).collect();
     let mut target = Target::open(dir, &vkeys)?;
-    for head in heads.iter().rev() {
-        let below = if head.epoch == current.epoch {
+    let below = |head: &Head| {
+        if head.epoch == current.epoch {
             PathBuf::new()
         } else {
             Path::new("epoch").join(head.epoch.to_string())
-        };
+        }
+    };
+    for head in heads.iter().rev() {
+        let below = below(head);
         EpochExport { connection: &snapshot, head, options, below }.write(&mut target)?;
+    }
+    for head in &heads {
+        if let Some(note) = &head.note {
+            target.put(&below(head).join("checkpoint"), note.as_bytes())?;
+        }
     }
     target.finish()?;
     Ok(Exported {
@@ -137,6 +145,9 @@ impl EpochExport<'_> {
     fn write(&self, target: &mut Target) -> Result<(), ExportError> {
         // First: it marks the directory as this log's, should the export be cut short.
         target.put(&self.below.join("vkey"), format!("{}\n", self.head.vkey).as_bytes())?;
+        for (index, width) in bundles_of(self.head.size) {
+            self.write_bundle(index, width, target)?;
+        }
         let edge = store::edge(self.connection, self.head.epoch, self.head.size)?;
         for place in tiles_of(self.head.size) {
             let hashes = if place.width == TILE_WIDTH {
@@ -146,14 +157,8 @@ impl EpochExport<'_> {
             };
             target.put(&self.below.join(place.path()), &hashes)?;
         }
-        for (index, width) in bundles_of(self.head.size) {
-            self.write_bundle(index, width, target)?;
-        }
         if let Some(note) = &self.head.first_note {
             target.put(&self.below.join("first-checkpoint"), note.as_bytes())?;
-        }
-        if let Some(note) = &self.head.note {
-            target.put(&self.below.join("checkpoint"), note.as_bytes())?;
         }
         Ok(())
     }

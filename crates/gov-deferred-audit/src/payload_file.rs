@@ -1,7 +1,7 @@
 //! An export's payloads: beside each bundle of entries a file of lines, one a payload.
 //!
 //! `{"payload":<the stored bytes>,"salt":"<32 hex digits>","seq":<n>}`; bytes that are no JSON on
-//! one line stand as `{"payload_b64":"…",…}`. `docs/formats/payload.md` has the vectors.
+//! one line stand as `{"payload_b64":"…",…}`. `docs/formats/export.md` has the vectors.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gov_core::hex::{self, Hex};

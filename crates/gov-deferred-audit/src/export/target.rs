@@ -22,7 +22,8 @@ impl Target {
         let at = |source| ExportError::File { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(at)?;
         let is_empty = fs::read_dir(root).map_err(at)?.next().is_none();
-        let only_ours = || fs::read_dir(root).map(|mut it| it.all(|it| it.is_ok_and(is_ours)));
+        let only_ours =
+            || fs::read_dir(root).map(|mut it| it.all(|it| it.is_ok_and(|it| is_ours(&it))));
         let is_ours = match fs::read_to_string(root.join("vkey")) {
             Ok(vkey) => vkeys.contains(&vkey) && only_ours().map_err(at)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => is_empty,
@@ -77,7 +78,7 @@ impl Target {
 }
 
 /// Whether a name at the top of a directory is one that exports write.
-fn is_ours(entry: fs::DirEntry) -> bool {
+fn is_ours(entry: &fs::DirEntry) -> bool {
     const NAMES: [&str; 6] = ["checkpoint", "epoch", "first-checkpoint", "payload", "tile", "vkey"];
     let name = entry.file_name();
     let name = name.to_string_lossy();

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use gov_core::{Clock, hex::Hex};
@@ -131,7 +132,9 @@ impl Opened {
             if found.last.is_some() && !config.database.exists() && !even_if_lost {
                 return Err(rollback(None, found.last.as_ref(), false));
             }
-            let options = DatabaseOptions::new("log");
+            // Short: the sink tries again by itself, and says meanwhile that it waits.
+            let busy_timeout = Duration::from_millis(500);
+            let options = DatabaseOptions { busy_timeout, ..DatabaseOptions::new("log") };
             let database = Database::open(&config.database, &options, &[&store::COMPONENT], now)?;
             Ok((database, outside, found))
         })

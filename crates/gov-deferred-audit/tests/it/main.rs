@@ -2,7 +2,17 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "the helpers of these tests panic as the tests themselves may"
 )]
 
+mod appending;
+mod exporting;
+mod fixture;
+mod mutants;
+mod mutation_matrix;
+mod opening;
+mod outside_copies;
+mod rollbacks;
 mod tree_agrees_with_ct_merkle;
+mod verifying;
