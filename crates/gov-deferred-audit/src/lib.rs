@@ -1,23 +1,43 @@
 //! The signed log that a refusal cannot escape.
 
+mod drainer;
 pub mod entry;
 pub mod epoch;
 #[cfg(feature = "sqlite")]
 pub mod export;
 pub mod outside_copy;
 pub mod payload_file;
+pub mod event;
+pub mod feed;
+pub mod metrics;
+pub mod outside_copy;
+pub mod queue;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod signed_log;
 pub mod signer;
 pub mod sink;
 pub mod store;
+mod spool;
+pub mod supervisor;
 pub mod tlog;
 pub mod verify;
 
 #[cfg(feature = "sqlite")]
 pub use crate::signed_log::{LogConfig, OpenError, SignedLog, SqliteSignedEventsSink};
 pub use crate::{
+    event::{DeferredAuditEvent, GOVERNANCE_REFUSAL_EVENT_TYPE},
+    feed::{Feed, FeedError, FeedFollower, FeedRow, FollowerConfig, FollowerHandle},
+    metrics::{Balance, DeferredAuditMetrics, drain_pending},
+    queue::{
+        Committed, DeferredAuditQueue, DeferredAuditReceiver, Durability, OpenQueueError,
+        QueueConfig, SubmitError,
+    },
     record::{LogRecord, TooLarge, Verdict},
     sink::{AppendOutcome, DeferredAuditSink},
+    spool::{SpoolLimits, recover::OpenSpoolError},
+    supervisor::{
+        DEFAULT_SHUTDOWN_DRAIN_TIMEOUT, Flushed, Supervisor, close_and_flush,
+        close_and_flush_within, spawn_drainer_task, spawn_supervised_drainer,
+    },
 };

@@ -29,4 +29,13 @@ pub trait DeferredAuditSink: fmt::Debug + Send {
     /// works, so this may take for ever; it is cancel safe, and a cancelled batch may or may not
     /// have been kept: hand it in again.
     async fn append(&mut self, batch: &[LogRecord]) -> Vec<AppendOutcome>;
+
+    /// Keeps one record, whole, in the dead letters, because `append` panics on it; false if this
+    /// sink has no dead letters, and then the drainer keeps it in the quarantine directory.
+    ///
+    /// Idempotent by record id; busy and failing stores are tried again, as in `append`.
+    async fn dead_letter(&mut self, record: &LogRecord, why: &str) -> bool {
+        let _ = (record, why);
+        false
+    }
 }
