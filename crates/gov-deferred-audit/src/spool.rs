@@ -106,7 +106,7 @@ pub(crate) struct Spool {
     flusher_idle: bool,
 }
 
-/// Frames written within this span share one deadline, the earliest.
+/// Frames written into one segment within this span share one deadline, the earliest.
 const GROUP: Duration = Duration::from_millis(1);
 
 impl Spool {
@@ -135,7 +135,10 @@ impl Spool {
         }
         self.bytes += frame_bytes;
         let uncovered = self.uncovered_bytes();
-        if self.unsynced.back().is_none_or(|(_, since)| *since + GROUP <= now) {
+        let begins = |(last, since): &(Position, Timestamp)| {
+            last.segment != at.segment || *since + GROUP <= now
+        };
+        if self.unsynced.back().is_none_or(begins) {
             self.unsynced.push_back((at, now));
         }
         let rolls = self.active.len >= self.segment_bytes() && !self.wants_roll;
@@ -262,13 +265,11 @@ impl Spool {
     }
 
     /// The end of a sealed segment is the beginning of the next one.
-    fn behind_a_sealed_end(&self, at: Position) -> Position {
-        match self.sealed.get(&at.segment) {
-            Some(it) if at.offset >= it.len => {
-                Position { segment: at.segment + 1, offset: HEADER_BYTES }
-            }
-            _ => at,
+    fn behind_a_sealed_end(&self, mut at: Position) -> Position {
+        while self.sealed.get(&at.segment).is_some_and(|it| at.offset >= it.len) {
+            at = Position { segment: at.segment + 1, offset: HEADER_BYTES };
         }
+        at
     }
 
     /// A small bound on the whole must not be used up by one segment of acknowledged frames.
