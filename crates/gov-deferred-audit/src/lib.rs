@@ -3,22 +3,21 @@
 mod drainer;
 pub mod entry;
 pub mod epoch;
+pub mod event;
 #[cfg(feature = "sqlite")]
 pub mod export;
-pub mod outside_copy;
-pub mod payload_file;
-pub mod event;
 pub mod feed;
 pub mod metrics;
 pub mod outside_copy;
+pub mod payload_file;
 pub mod queue;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod signed_log;
 pub mod signer;
 pub mod sink;
-pub mod store;
 mod spool;
+pub mod store;
 pub mod supervisor;
 pub mod tlog;
 pub mod verify;

@@ -100,6 +100,11 @@ impl DeferredAuditSink for SqliteSignedEventsSink {
         }
         outcomes
     }
+
+    async fn dead_letter(&mut self, record: &LogRecord, why: &str) -> bool {
+        let (log, part) = (self.log().await, Arc::from(std::slice::from_ref(record)));
+        log.dead_letter(&part, why.to_owned()).await.len() == 1
+    }
 }
 
 impl SignedLog {

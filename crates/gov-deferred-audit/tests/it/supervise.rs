@@ -83,7 +83,6 @@ async fn a_poisonous_record_that_no_sink_keeps_is_kept_in_the_quarantine() {
 async fn too_many_panics_in_a_row_end_it_loudly_with_the_spool_intact() {
     let it = Fixture::new();
     it.log.lock().panics = u64::MAX;
-    it.log.lock().no_dead_letters = true;
     let (queue, receiver) = it.open();
     let records = records(300);
     for (n, record) in records.clone().into_iter().enumerate() {

@@ -102,6 +102,10 @@ impl DeferredAuditSink for ToySink {
 
     async fn dead_letter(&mut self, record: &LogRecord, _why: &str) -> bool {
         let mut inner = self.0.lock();
+        if inner.panics > 0 {
+            drop(inner);
+            panic!("the toy sink was told to, for dead letters too");
+        }
         if !inner.no_dead_letters {
             inner.dead.push(record.id);
         }
