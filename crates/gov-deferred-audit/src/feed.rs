@@ -9,6 +9,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gov_core::{AgentId, AuditEventKind, Clock, Payload, RecordId, SessionId, Timestamp};
+use gov_store::crash;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -169,7 +170,9 @@ impl FeedFollower {
             let (reached, outcome) = self.hand_over(cursor, rows, &mut report).await;
             if reached > cursor {
                 // A crash from here on repeats these rows, under the same ids.
+                crash::point("feed-before-cursor");
                 self.feed.set_cursor(reached).await?;
+                crash::point("feed-after-cursor");
                 self.handle.reached(reached);
                 cursor = reached;
             }

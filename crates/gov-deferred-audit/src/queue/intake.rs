@@ -1,6 +1,7 @@
 //! The way in: one record, checked, written into the spool if it shall be, and lined up.
 
 use gov_core::{AuditEventKind, Payload, RecordId};
+use gov_store::crash;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -109,6 +110,7 @@ impl Shared {
                 return Err(SubmitError::Spool(error));
             }
         };
+        crash::point("queue-after-spool-write");
         if line.cache.records < self.config.max_cached_records
             && line.cache.bytes.saturating_add(bytes) <= self.config.max_cached_bytes
         {

@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use gov_store::crash;
+
 use crate::{
     queue::{
         SubmitError,
@@ -107,6 +109,7 @@ impl DeferredAuditReceiver {
 
     /// Acknowledges: counts, lets the spool go, and tells who waits.
     pub(crate) fn settle(&mut self, records: &[LogRecord], settled: Vec<(Ticket, AppendOutcome)>) {
+        crash::point("queue-before-settle");
         let mut line = self.shared.line.lock();
         let mut acked: Option<Position> = None;
         let (mut appended, mut landed) = (0, 0);

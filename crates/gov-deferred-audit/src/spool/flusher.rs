@@ -2,6 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
+use gov_store::crash;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -51,7 +52,9 @@ impl Shared {
 
     fn roll(&self, number: u64) {
         let base = self.config.spool.clone();
+        crash::point("spool-before-roll");
         let created = Segment::create(&base, number, self.mark);
+        crash::point("spool-after-roll");
         let path = segment::segment_path(&base, number);
         let mut line = self.line.lock();
         if let Err(source) = line.spool.rolled(created) {
@@ -66,6 +69,7 @@ impl Shared {
 /// Removes segments. A removal that a power loss takes back is replayed, to no effect.
 pub(crate) fn remove(segments: &[Segment]) {
     for segment in segments {
+        crash::point("spool-before-remove");
         if let Err(source) = discard(segment.number, &segment.path) {
             let (path, error) = (segment.path.display(), &source as &dyn Error);
             warn!(error, %path, "an old spool segment stays");

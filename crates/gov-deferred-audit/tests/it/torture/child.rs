@@ -1,0 +1,131 @@
+//! What the child does.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use gov_core::{AuditEventKind, Clock as _, Payload, RecordId, SystemClock};
+use gov_deferred_audit::{
+    DeferredAuditQueue, Durability, FeedFollower, FollowerConfig, LogConfig, LogRecord,
+    QueueConfig, SignedLog, close_and_flush_within, spawn_supervised_drainer,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::toy_component::Toy;
+
+/// The variable that makes a process of this binary a child: the directory to work in.
+pub(super) const DIR: &str = "GOV_TEST_TORTURE_DIR";
+
+/// How many facts one child tries to record.
+pub(super) const OPERATIONS: u32 = 36;
+
+/// Small bounds, so that a short life passes every corner: segments roll, records are read back.
+pub(super) fn config(dir: &Path) -> QueueConfig {
+    let mut config = QueueConfig::in_dir(dir);
+    config.limits.segment_bytes = 1_500;
+    config.max_cached_records = 3;
+    config
+}
+
+/// The id of the `n`-th record of a child, so that nothing foreign can be in the log.
+pub(super) fn id(kind: char, n: u32) -> RecordId {
+    RecordId::derived("torture", &format!("{kind}{n}"))
+}
+
+#[test]
+#[ignore = "plays the child of the other tests of this file"]
+fn plays_the_child() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(live(&dir));
+    // What hangs on a broken disk must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+}
+
+/// Straight to the file descriptor: what was said is said, also if the process dies next.
+fn say(what: &str) {
+    let mut out = std::io::stdout();
+    out.write_all(format!("@{what}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+async fn live(dir: &Path) {
+    let clock = Arc::new(SystemClock);
+    let Ok(log) = SignedLog::open(LogConfig::in_dir(dir), clock.clone()).await else {
+        return say("E open the log");
+    };
+    let Ok((queue, receiver)) = DeferredAuditQueue::open(config(dir), clock.clone()) else {
+        return say("E open the queue");
+    };
+    let Ok(toy) = Toy::open(dir) else { return say("E open the component") };
+    let (toy, shutdown) = (Arc::new(toy), CancellationToken::new());
+    let sinks = log.clone();
+    let supervisor = spawn_supervised_drainer(receiver, move || sinks.sink(), &queue.metrics(), 5);
+    let copying = tokio::spawn(log.clone().copy_outside(shutdown.clone()));
+    let follow = FollowerConfig { poll_interval: Duration::from_millis(50), batch: 4 };
+    let follower = FeedFollower::new(toy.clone(), queue.clone(), clock.clone(), follow);
+    let handle = follower.handle();
+    let following = tokio::spawn(follower.run(shutdown.clone()));
+    for n in 0..OPERATIONS {
+        // A disk that fails for good leaves some waiting: that is no answer, so it is not said.
+        let patience = clock.now() + Duration::from_millis(1_500);
+        let goes_on = tokio::select! {
+            () = operate(n, &queue, &toy, &handle) => true,
+            () = clock.sleep_until(patience) => false,
+        };
+        if !goes_on {
+            say("E no answer");
+            break;
+        }
+    }
+    shutdown.cancel();
+    let _ = following.await;
+    let _ = close_and_flush_within(&queue, supervisor, Duration::from_secs(1)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), copying).await;
+    say("END");
+}
+
+async fn operate(
+    n: u32,
+    queue: &DeferredAuditQueue,
+    toy: &Toy,
+    handle: &gov_deferred_audit::FollowerHandle,
+) {
+    match n % 6 {
+        0 => match queue.submit_durable(record('d', n)).await {
+            Ok(_) => say(&format!("d{n}")),
+            Err(error) => say(&format!("E {error}")),
+        },
+        1 => match toy.change(i64::from(n % 5), format!("state {n}")).await {
+            Ok(position) => {
+                say(&format!("t{position}"));
+                handle.nudge();
+                if n % 4 == 1 {
+                    handle.logged(position).await;
+                    say(&format!("l{position}"));
+                }
+            }
+            Err(error) => say(&format!("E {error}")),
+        },
+        _ => match queue.try_submit(record('s', n), Durability::Spooled) {
+            Ok(_) => say(&format!("s{n}")),
+            Err(error) => say(&format!("E {error}")),
+        },
+    }
+}
+
+fn record(kind: char, n: u32) -> LogRecord {
+    LogRecord {
+        id: id(kind, n),
+        at: SystemClock.now(),
+        kind: AuditEventKind::ActionRefused,
+        agent_id: None,
+        session_id: None,
+        policy_version: None,
+        verdict: None,
+        payload: Payload::from_parts(format!("{{\"n\":{n}}}").into_bytes(), [3; 16]),
+    }
+}
