@@ -139,6 +139,12 @@ impl RuleId {
         Self("policy-error".into())
     }
 
+    /// The rule of a refusal because the action cannot be normalised, parsed or matched.
+    #[must_use]
+    pub fn unparsable_action() -> Self {
+        Self("unparsable-action".into())
+    }
+
     /// The rule of a refusal because the agent is not registered.
     #[must_use]
     pub fn unknown_agent() -> Self {
