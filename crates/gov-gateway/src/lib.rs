@@ -1,1 +1,3 @@
 //! The server, the command line and the doors.
+
+pub mod policy;

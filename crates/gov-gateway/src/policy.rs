@@ -1,0 +1,24 @@
+//! What a policy is, and how an action is judged by it.
+//!
+//! ```text
+//! text ──compile──▶ PolicySet                     (everything that can be wrong is found here)
+//!                      │
+//! action ──normalise──▶ Facts ──▶ Cedar request ──judge──▶ Judgement   (never an error)
+//! ```
+//!
+//! Start reading at [`PolicySet::judge`]; what an action is seen as stands in [`normalise`].
+
+mod compile;
+mod error;
+pub mod normalise;
+mod request;
+mod rule;
+mod set;
+pub mod starter;
+
+pub use self::{
+    error::PolicyError,
+    rule::{Outcome, Risk},
+    set::{Judgement, PolicyInput, PolicySet},
+    starter::Starter,
+};

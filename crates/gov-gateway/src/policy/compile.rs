@@ -1,0 +1,170 @@
+//! From a policy's text to rules that can be asked.
+
+use std::{collections::HashMap, sync::OnceLock};
+
+use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
+use miette::Diagnostic;
+
+use super::{PolicyError, error::position, rule::Rule};
+
+/// The longest policy text, in bytes.
+pub(super) const MAX_TEXT_BYTES: usize = 256 * 1024;
+
+const SCHEMA: &str = include_str!("../../policies/schema.cedarschema");
+
+/// What compiling gives: Cedar's own set, its policies named by their `@id`, and the rules.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) policies: cedar_policy::PolicySet,
+    pub(super) rules: HashMap<PolicyId, Rule>,
+}
+
+/// Compiles `text`; everything that can be wrong with a policy is found here.
+pub(super) fn compile(text: &str) -> Result<Compiled, PolicyError> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(PolicyError::TooLong { limit: MAX_TEXT_BYTES, received: text.len() });
+    }
+    let parsed: cedar_policy::PolicySet =
+        text.parse().map_err(|error: cedar_policy::ParseErrors| syntax(text, &error))?;
+    if let Some(template) = parsed.templates().next() {
+        let problem = "a template (`?principal`, `?resource`) is never linked; write the name";
+        return Err(annotation(text, &template.to_cedar(), problem));
+    }
+    let validator = Validator::new(schema()?.clone());
+    let result = validator.validate(&parsed, ValidationMode::Strict);
+    if let Some(error) = result.validation_errors().next() {
+        let (line, column) = place(text, error);
+        return Err(PolicyError::Invalid { line, column, problem: said(error) });
+    }
+    named(text, &parsed)
+}
+
+/// The built-in schema, read once.
+fn schema() -> Result<&'static Schema, PolicyError> {
+    static READ: OnceLock<Result<Schema, String>> = OnceLock::new();
+    READ.get_or_init(|| {
+        Schema::from_cedarschema_str(SCHEMA)
+            .map(|(schema, _)| schema)
+            .map_err(|error| error.to_string())
+    })
+    .as_ref()
+    .map_err(|problem| PolicyError::Schema(problem.clone()))
+}
+
+/// Gives each policy its `@id` as Cedar's name, so that diagnostics speak of it.
+fn named(text: &str, parsed: &cedar_policy::PolicySet) -> Result<Compiled, PolicyError> {
+    let mut policies = cedar_policy::PolicySet::new();
+    let mut rules = HashMap::new();
+    for policy in parsed.policies() {
+        let at = policy.to_cedar().unwrap_or_default();
+        let rule = Rule::read(policy).map_err(|problem| annotation(text, &at, &problem))?;
+        let id = PolicyId::new(rule.id.as_str());
+        policies.add(policy.new_id(id.clone())).map_err(|_| {
+            annotation(text, &at, &format!("two policies have the `@id(\"{}\")`", rule.id))
+        })?;
+        rules.insert(id, rule);
+    }
+    if rules.is_empty() {
+        return Err(PolicyError::Empty);
+    }
+    Ok(Compiled { policies, rules })
+}
+
+fn syntax(text: &str, error: &cedar_policy::ParseErrors) -> PolicyError {
+    let (line, column) = place(text, error);
+    PolicyError::Syntax { line, column, problem: said(error) }
+}
+
+fn annotation(text: &str, policy: &str, problem: &str) -> PolicyError {
+    // Cedar keeps the source of a policy word for word; of two equal ones the first is named.
+    let (line, _) = position(text, text.find(policy).unwrap_or(0));
+    PolicyError::Annotation { line, problem: problem.to_owned() }
+}
+
+fn place(text: &str, error: &dyn Diagnostic) -> (usize, usize) {
+    let offset = error.labels().and_then(|mut labels| labels.next()).map_or(0, |it| it.offset());
+    position(text, offset)
+}
+
+/// Cedar's message, with its help where it has one.
+fn said(error: &dyn Diagnostic) -> String {
+    let mut said = error.to_string();
+    let label = error.labels().and_then(|mut labels| labels.next());
+    if let Some(label) = label.as_ref().and_then(|it| it.label()) {
+        said.push_str(", ");
+        said.push_str(label);
+    }
+    if let Some(help) = error.help() {
+        said.push_str("; ");
+        said.push_str(&help.to_string());
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        compile(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_text_that_is_not_cedar_is_refused_with_its_place() {
+        let message = refused("@id(\"a\")\npermit (principal, action, resource)\nwhen { 1 + };");
+        assert!(message.starts_with("line 3, column 12: "), "{message}");
+    }
+
+    #[test]
+    fn an_attribute_that_does_not_exist_is_refused_with_its_place_and_the_way_out() {
+        let text = "@id(\"a\")\npermit (principal, action, resource)\nwhen { context.arg_txt like \"*\" };";
+        let message = refused(text);
+        assert!(message.starts_with("line 3, column 8: "), "{message}");
+        assert!(message.contains("arg_txt"), "{message}");
+        assert!(message.contains("docs/formats/policy-context.md"), "{message}");
+    }
+
+    #[test]
+    fn a_wrong_type_an_optional_attribute_and_an_unknown_action_are_refused() {
+        for condition in [
+            "context.time == \"noon\"",
+            "context.session == \"s\"",
+            "action == Action::\"fly\"",
+            "context.args.amount > 3",
+        ] {
+            let text =
+                format!("@id(\"a\") permit (principal, action, resource) when {{ {condition} }};");
+            assert!(
+                matches!(compile(&text), Err(PolicyError::Invalid { .. })),
+                "{condition}: {:?}",
+                compile(&text).err()
+            );
+        }
+    }
+
+    #[test]
+    fn annotations_that_gov_does_not_understand_are_refused_with_the_way_out() {
+        let rest = "(principal, action, resource);";
+        let long = "x".repeat(1025);
+        for (text, message) in [
+            (format!("permit {rest}"), "line 1: every policy needs its own `@id"),
+            (format!("@id(\"\") permit {rest}"), "line 1: every policy needs its own `@id"),
+            (format!("@id(\"default-deny\") permit {rest}"), "gov's own rules"),
+            (format!("@id(\"unparsable-action\") permit {rest}"), "gov's own rules"),
+            (format!("@id(\"a\") permit {rest}\n@id(\"a\") forbid {rest}"), "line 2: two policies"),
+            (format!("@id(\"a\") @outcme(\"warn\") permit {rest}"), "did you mean `@outcome`"),
+            (format!("@id(\"a\") @outcome(\"warn\") forbid {rest}"), "leave it out to refuse"),
+            (format!("@id(\"a\") @outcome(\"allow\") permit {rest}"), "leave it out to allow"),
+            (format!("@id(\"a\") @risk(\"huge\") permit {rest}"), "a risk is `low`"),
+            (format!("@id(\"a\") @chain(\"c\") permit {rest}"), "`@chain` needs"),
+            (format!("@id(\"a\") @reason(\"{long}\") permit {rest}"), "at most 1024 bytes long; received 1025"),
+            (format!("@id(\"a\") @reason(\"\") permit {rest}"), "`@reason` must not be empty"),
+            ("@id(\"a\") permit (principal == ?principal, action, resource);".to_owned(), "template"),
+            ("// nothing".to_owned(), "the text holds no policy"),
+            (" ".repeat(MAX_TEXT_BYTES + 1), "at most 262144 bytes long; received 262145"),
+        ] {
+            let said = refused(&text);
+            assert!(said.contains(message), "{said}");
+        }
+    }
+}

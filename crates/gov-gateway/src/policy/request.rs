@@ -1,0 +1,145 @@
+//! From facts to a Cedar request.
+//!
+//! Every value is built as a `RestrictedExpression` from facts of known type. The agent's JSON
+//! never becomes an expression, so nothing in it can name an entity.
+
+use std::{collections::HashSet, sync::OnceLock};
+
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, ParseErrors, Request,
+    RestrictedExpression as Expression,
+};
+
+use super::{
+    PolicyInput,
+    normalise::{Facts, Resource},
+};
+
+/// What Cedar is asked.
+pub(super) struct Asked {
+    pub(super) request: Request,
+    pub(super) entities: Entities,
+}
+
+/// A request could not be built: a mistake of the program, and a refusal.
+pub(super) struct NotBuilt;
+
+/// Builds the request; it is not validated again, since the facts have one shape.
+pub(super) fn build(input: &PolicyInput<'_>, facts: Facts) -> Result<Asked, NotBuilt> {
+    let types = types().ok_or(NotBuilt)?;
+    let principal = uid(&types.agent, input.agent_id.as_str());
+    let action = uid(&types.action, input.action.kind());
+    let resource = match &facts.resource {
+        Resource::Tool(id) => uid(&types.tool, id),
+        Resource::Path(id) => uid(&types.path, id),
+        Resource::Host(id) => uid(&types.host, id),
+        Resource::Command(id) => uid(&types.command, id),
+        Resource::Surface(id) => uid(&types.surface, id),
+        Resource::Kind(id) => uid(&types.kind, id),
+    };
+    let entities = match input.team_id {
+        None => Entities::empty(),
+        Some(team) => {
+            let team = uid(&types.team, team.as_str());
+            let agent = Entity::new_no_attrs(principal.clone(), HashSet::from([team]));
+            Entities::from_entities([agent], None).map_err(|_| NotBuilt)?
+        }
+    };
+    let context = Context::from_pairs(pairs(input, facts)).map_err(|_| NotBuilt)?;
+    let request =
+        Request::new(principal, action, resource, context, None).map_err(|_| NotBuilt)?;
+    Ok(Asked { request, entities })
+}
+
+fn pairs(input: &PolicyInput<'_>, facts: Facts) -> Vec<(String, Expression)> {
+    let flags = facts.flags;
+    let mut pairs = vec![
+        ("tool", text(facts.tool)),
+        ("server", text(facts.server)),
+        ("arg_text", text(facts.arg_text)),
+        ("paths", texts(facts.paths)),
+        ("writes", texts(facts.writes)),
+        ("hosts", texts(facts.hosts)),
+        (
+            "ports",
+            Expression::new_set(
+                facts.ports.into_iter().map(|port| Expression::new_long(port.into())),
+            ),
+        ),
+        ("argv0", texts(facts.argv0)),
+        ("argv", texts(facts.argv)),
+        ("compound", flag(flags.compound)),
+        ("path_is_bytes", flag(flags.path_is_bytes)),
+        ("outside_cwd", flag(flags.outside_cwd)),
+        ("recursive_delete", flag(flags.recursive_delete)),
+        ("deletes_outside_cwd", flag(flags.deletes_outside_cwd)),
+        ("writes_system_path", flag(flags.writes_system_path)),
+        ("force_push", flag(flags.force_push)),
+        ("unknown_command", flag(flags.unknown_command)),
+        ("unknown_path", flag(flags.unknown_path)),
+        ("unknown_host", flag(flags.unknown_host)),
+        ("touches_gov", flag(flags.touches_gov)),
+        ("touches_harness", flag(flags.touches_harness)),
+        ("time", Expression::new_long(input.now.as_unix_seconds())),
+    ];
+    if let Some(session) = input.session_id {
+        pairs.push(("session", text(session.to_string())));
+    }
+    if let Some(risk) = facts.risk {
+        pairs.push(("risk", text(risk.name().to_owned())));
+    }
+    // More than i64 holds is past every limit that a policy can name.
+    if let Some(bytes) = facts.byte_estimate {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        pairs.push(("byte_estimate", Expression::new_long(bytes)));
+    }
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn text(value: String) -> Expression {
+    Expression::new_string(value)
+}
+
+fn texts(values: impl IntoIterator<Item = String>) -> Expression {
+    Expression::new_set(values.into_iter().map(Expression::new_string))
+}
+
+fn flag(value: bool) -> Expression {
+    Expression::new_bool(value)
+}
+
+fn uid(name: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id))
+}
+
+struct Types {
+    agent: EntityTypeName,
+    team: EntityTypeName,
+    action: EntityTypeName,
+    tool: EntityTypeName,
+    path: EntityTypeName,
+    host: EntityTypeName,
+    command: EntityTypeName,
+    surface: EntityTypeName,
+    kind: EntityTypeName,
+}
+
+/// The entity types, parsed once.
+fn types() -> Option<&'static Types> {
+    static PARSED: OnceLock<Option<Types>> = OnceLock::new();
+    PARSED.get_or_init(|| parse_types().ok()).as_ref()
+}
+
+fn parse_types() -> Result<Types, ParseErrors> {
+    Ok(Types {
+        agent: "Agent".parse()?,
+        team: "Team".parse()?,
+        action: "Action".parse()?,
+        tool: "Tool".parse()?,
+        path: "Path".parse()?,
+        host: "Host".parse()?,
+        command: "Command".parse()?,
+        surface: "Surface".parse()?,
+        kind: "Kind".parse()?,
+    })
+}
