@@ -157,9 +157,15 @@ mod tests {
             (format!("@id(\"a\") @outcome(\"allow\") permit {rest}"), "leave it out to allow"),
             (format!("@id(\"a\") @risk(\"huge\") permit {rest}"), "a risk is `low`"),
             (format!("@id(\"a\") @chain(\"c\") permit {rest}"), "`@chain` needs"),
-            (format!("@id(\"a\") @reason(\"{long}\") permit {rest}"), "at most 1024 bytes long; received 1025"),
+            (
+                format!("@id(\"a\") @reason(\"{long}\") permit {rest}"),
+                "at most 1024 bytes long; received 1025",
+            ),
             (format!("@id(\"a\") @reason(\"\") permit {rest}"), "`@reason` must not be empty"),
-            ("@id(\"a\") permit (principal == ?principal, action, resource);".to_owned(), "template"),
+            (
+                "@id(\"a\") permit (principal == ?principal, action, resource);".to_owned(),
+                "template",
+            ),
             ("// nothing".to_owned(), "the text holds no policy"),
             (" ".repeat(MAX_TEXT_BYTES + 1), "at most 262144 bytes long; received 262145"),
         ] {

@@ -46,7 +46,9 @@ pub enum PolicyError {
         problem: String,
     },
     /// There is no policy in it: every action would be refused.
-    #[error("the text holds no policy, so everything would be refused; begin with `gov init`'s balanced")]
+    #[error(
+        "the text holds no policy, so everything would be refused; begin with `gov init`'s balanced"
+    )]
     Empty,
     /// The schema inside the program cannot be read: a mistake of the program.
     #[error("the built-in schema is broken: {0}")]

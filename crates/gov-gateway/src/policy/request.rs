@@ -46,8 +46,7 @@ pub(super) fn build(input: &PolicyInput<'_>, facts: Facts) -> Result<Asked, NotB
         }
     };
     let context = Context::from_pairs(pairs(input, facts)).map_err(|_| NotBuilt)?;
-    let request =
-        Request::new(principal, action, resource, context, None).map_err(|_| NotBuilt)?;
+    let request = Request::new(principal, action, resource, context, None).map_err(|_| NotBuilt)?;
     Ok(Asked { request, entities })
 }
 

@@ -183,8 +183,5 @@ fn checked(text: &str, name: &str, limit: usize) -> Result<String, String> {
 }
 
 fn nearest(name: &str) -> &'static str {
-    ANNOTATIONS
-        .into_iter()
-        .min_by_key(|known| strsim::levenshtein(known, name))
-        .unwrap_or("id")
+    ANNOTATIONS.into_iter().min_by_key(|known| strsim::levenshtein(known, name)).unwrap_or("id")
 }

@@ -90,14 +90,11 @@ impl PolicySet {
         };
         let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
         if response.diagnostics().errors().next().is_some() {
-            return self.refused(
-                RuleId::policy_error(),
-                "a policy failed while it was evaluated",
-            );
+            return self.refused(RuleId::policy_error(), "a policy failed while it was evaluated");
         }
         let determining = response.diagnostics().reason().filter_map(|id| self.rules.get(id));
-        let strictest = determining
-            .max_by(|a, b| a.outcome.cmp(&b.outcome).then_with(|| b.id.cmp(&a.id)));
+        let strictest =
+            determining.max_by(|a, b| a.outcome.cmp(&b.outcome).then_with(|| b.id.cmp(&a.id)));
         match (response.decision(), strictest) {
             // Only one kind of policy determines: permits an allow, forbids a deny. A forbid
             // that asks is weaker than one that refuses, so the strictest decides in both.

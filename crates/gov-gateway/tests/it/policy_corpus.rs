@@ -56,10 +56,9 @@ fn lines<'t, T: Deserialize<'t>>(text: &'t str) -> Vec<T> {
 fn question(line: &Line) -> (AgentAction, Option<Value>) {
     let call = &line.call;
     match line.format {
-        Format::Http => (
-            serde_json::from_value(call["action"].clone()).unwrap(),
-            call.get("context").cloned(),
-        ),
+        Format::Http => {
+            (serde_json::from_value(call["action"].clone()).unwrap(), call.get("context").cloned())
+        }
         Format::Hook => (
             AgentAction::ToolCall {
                 server: None,
@@ -102,8 +101,22 @@ fn differences(starter: Starter, text: &str) -> String {
         };
         if got != *expected {
             *counts.entry(line.category.clone()).or_default() += 1;
-            let shown: String = line.call.get("tool_input").or(line.call.get("action")).unwrap().to_string().chars().take(300).collect();
-            writeln!(report, "{}: {shown}\n    expected {expected:?}\n    got      {got:?} {:?}", line.category, decision.reason()).unwrap();
+            let shown: String = line
+                .call
+                .get("tool_input")
+                .or(line.call.get("action"))
+                .unwrap()
+                .to_string()
+                .chars()
+                .take(300)
+                .collect();
+            writeln!(
+                report,
+                "{}: {shown}\n    expected {expected:?}\n    got      {got:?} {:?}",
+                line.category,
+                decision.reason()
+            )
+            .unwrap();
         }
     }
     if report.is_empty() { report } else { format!("{report}by category: {counts:?}") }
@@ -136,7 +149,8 @@ fn what_the_border_refuses_is_never_judged() {
     for line in lines::<Malformed>(BORDER) {
         let read = json::parse_value(line.text.as_bytes()).map_err(|error| error.to_string());
         let read = read.and_then(|value| {
-            serde_json::from_value::<AgentAction>(value["action"].clone()).map_err(|error| error.to_string())
+            serde_json::from_value::<AgentAction>(value["action"].clone())
+                .map_err(|error| error.to_string())
         });
         let problem = read.expect_err(&line.text);
         assert!(problem.contains(&line.problem), "{}: {}: {problem}", line.category, line.text);
@@ -146,7 +160,8 @@ fn what_the_border_refuses_is_never_judged() {
 #[test]
 fn the_corpus_is_large_and_mixed() {
     let (benign, hostile) = (lines::<Line>(BENIGN), lines::<Line>(HOSTILE));
-    let blocked = |it: &&Line| ["refuse", "require_approval"].contains(&it.balanced.decision.as_str());
+    let blocked =
+        |it: &&Line| ["refuse", "require_approval"].contains(&it.balanced.decision.as_str());
     assert!(benign.len() >= 100 && hostile.len() >= 120, "{} {}", benign.len(), hostile.len());
     assert!(benign.len() + hostile.len() + lines::<Malformed>(BORDER).len() >= 300);
     assert_eq!(benign.iter().filter(blocked).count(), 0);

@@ -6,13 +6,23 @@
 use super::{Unparsable, command::Stdin, path, shell::Shell, word::Arg};
 
 const DELETES: [&str; 12] = [
-    "rmtree(", "rmsync(", "rm_rf", "rm_r(", "remove_dir_all", "removesync(", "fs.rm(", "rimraf",
-    "remove_tree", "deltree", "os.removeall(", "delete_tree",
+    "rmtree(",
+    "rmsync(",
+    "rm_rf",
+    "rm_r(",
+    "remove_dir_all",
+    "removesync(",
+    "fs.rm(",
+    "rimraf",
+    "remove_tree",
+    "deltree",
+    "os.removeall(",
+    "delete_tree",
 ];
 
 const WRITES: [&str; 16] = [
-    "write", "'w'", "\"w\"", "'a'", "\"a\"", "'wb'", "\"wb\"", "'w+'", "\"w+\"", "'r+'", "\"r+\"", "copy", "unlink", "remove(",
-    "rename", "chmod",
+    "write", "'w'", "\"w\"", "'a'", "\"a\"", "'wb'", "\"wb\"", "'w+'", "\"w+\"", "'r+'", "\"r+\"",
+    "copy", "unlink", "remove(", "rename", "chmod",
 ];
 
 /// Reads `name rest` if it runs code that is given with it.
@@ -50,12 +60,17 @@ pub(super) fn read(
             if let Some(next) = rest.get(at + 1) {
                 code(shell, &next.text)?;
             }
-        } else if text.starts_with('-') && !text.starts_with("--") && text.get(1..2).is_some_and(|it| it.contains(options)) {
+        } else if text.starts_with('-')
+            && !text.starts_with("--")
+            && text.get(1..2).is_some_and(|it| it.contains(options))
+        {
             given = true;
             code(shell, text.get(2..).unwrap_or_default())?;
         }
     }
-    let file = rest.iter().any(|it| !it.text.starts_with('-') || it.text == "-m" || it.text.starts_with("--version"));
+    let file = rest
+        .iter()
+        .any(|it| !it.text.starts_with('-') || it.text == "-m" || it.text.starts_with("--version"));
     match stdin {
         Stdin::Text(text) if !given => code(shell, text)?,
         Stdin::Pipe | Stdin::NamesInside if !given && !file => {
@@ -77,7 +92,10 @@ fn code(shell: &mut Shell<'_, '_>, text: &str) -> Result<(), Unparsable> {
             .strip_prefix(['"', '\''])
             .and_then(|it| it.split_once(['"', '\'']));
         match literal {
-            Some((target, after)) if after.trim_start().starts_with([')', ',', ']', ' ', ';']) || after.is_empty() => {
+            Some((target, after))
+                if after.trim_start().starts_with([')', ',', ']', ' ', ';'])
+                    || after.is_empty() =>
+            {
                 shell.gather.delete_tree(target, false);
             }
             _ => shell.gather.delete_unknown_tree(),
@@ -86,7 +104,10 @@ fn code(shell: &mut Shell<'_, '_>, text: &str) -> Result<(), Unparsable> {
     let writes = WRITES.iter().any(|it| lower.contains(it)) || text.contains('>');
     for literal in literals(text) {
         let literal = literal.as_str();
-        if writes && (path::is_absolute(literal) || literal.starts_with('~')) && !literal.contains(char::is_whitespace) {
+        if writes
+            && (path::is_absolute(literal) || literal.starts_with('~'))
+            && !literal.contains(char::is_whitespace)
+        {
             let is_system = path::is_system(&path::clean(literal, &shell.gather.base));
             if is_system && literal.len() > 1 {
                 shell.gather.write(literal);
@@ -115,7 +136,8 @@ fn as_command(shell: &mut Shell<'_, '_>, literal: &str, lower: &str) -> Result<(
 fn list_call(shell: &mut Shell<'_, '_>, lower: &str) -> Result<(), Unparsable> {
     for mark in ["'rm'", "\"rm\""] {
         for (at, _) in lower.match_indices(mark) {
-            let end = lower.get(at..).and_then(|it| it.find([']', ')'])).unwrap_or(lower.len() - at);
+            let end =
+                lower.get(at..).and_then(|it| it.find([']', ')'])).unwrap_or(lower.len() - at);
             let words: Vec<String> = literals(lower.get(at..at + end).unwrap_or_default());
             if words.iter().any(|it| it.starts_with('-') && it.contains('r')) {
                 let args: Vec<Arg> = words.into_iter().map(Arg::plain).collect();

@@ -4,8 +4,9 @@ mod find;
 mod network;
 
 use super::{
-    UNKNOWN, Unparsable,
-    code, effects, gather::looks_like_path, git, glob,
+    UNKNOWN, Unparsable, code, effects,
+    gather::looks_like_path,
+    git, glob,
     prefix::{self, Inner},
     protected::is_gov_program,
     shell::Shell,
@@ -39,7 +40,8 @@ const SPEAKS: [&str; 4] = ["echo", "printf", ":", "true"];
 
 /// Programs whose words may name programs without running them.
 const MENTIONS: [&str; 13] = [
-    "echo", "printf", "grep", "egrep", "fgrep", "rg", "ag", "git", "man", "which", "type", "cat", "ls",
+    "echo", "printf", "grep", "egrep", "fgrep", "rg", "ag", "git", "man", "which", "type", "cat",
+    "ls",
 ];
 
 impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
@@ -57,7 +59,8 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
         let Some(first) = args.first() else { return Ok(()) };
         let name = program_name(&first.text);
         let flags = &mut self.shell.gather.facts.flags;
-        if name.is_empty() || name.contains(UNKNOWN) || first.splits || (glob::is_pattern(&name) && name != "[") {
+        let is_pattern = name != "[" && glob::is_pattern(&first.text);
+        if name.is_empty() || name.contains(UNKNOWN) || first.splits || is_pattern {
             flags.unknown_command = true;
         }
         self.shell.gather.program(&name);
@@ -74,7 +77,7 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
         if !SPEAKS.contains(&name.as_str()) {
             self.mentions(&name, args);
         }
-        if SHELLS.contains(&name.as_str()) || name == "su" || name == "cmd" {
+        if SHELLS.contains(&name.as_str()) || ["su", "script", "cmd"].contains(&name.as_str()) {
             return self.shell_program(&name, rest);
         }
         match name.as_str() {
@@ -155,7 +158,12 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
                 continue;
             }
             let value = match text.split_once('=') {
-                Some((option, value)) if is_option || option.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_') => value,
+                Some((option, value))
+                    if is_option
+                        || option.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_') =>
+                {
+                    value
+                }
                 _ => text,
             };
             gather.scan(text);
@@ -168,10 +176,26 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
                 gather.read(value);
             }
         }
-        let asks_for_gov = ["kill", "pkill", "killall", "pgrep", "pidof", "systemctl", "service", "launchctl", "which", "whereis", "type", "whence", "command", "snap", "sv", "rc-service"];
-        let names_gov = |it: &Arg| {
-            it.text.split(|it: char| !it.is_ascii_alphanumeric()).any(is_gov_program)
-        };
+        let asks_for_gov = [
+            "kill",
+            "pkill",
+            "killall",
+            "pgrep",
+            "pidof",
+            "systemctl",
+            "service",
+            "launchctl",
+            "which",
+            "whereis",
+            "type",
+            "whence",
+            "command",
+            "snap",
+            "sv",
+            "rc-service",
+        ];
+        let names_gov =
+            |it: &Arg| it.text.split(|it: char| !it.is_ascii_alphanumeric()).any(is_gov_program);
         if asks_for_gov.contains(&name) && args.iter().skip(1).any(names_gov) {
             gather.facts.flags.touches_gov = true;
         }
@@ -197,7 +221,7 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
             let after = rest.get(at + 1..).unwrap_or_default();
             if windows {
                 let words: Vec<&str> = after.iter().map(|it| it.text.as_str()).collect();
-                return self.shell.inner(&words.join(" "));
+                return self.shell.inner(&words.join(" ").replace('\\', "/"));
             }
             let script = after.iter().find(|it| !it.text.starts_with(['-', '+']));
             return script.map_or(Ok(()), |it| self.shell.inner(&it.text));

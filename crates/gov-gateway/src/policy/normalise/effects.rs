@@ -20,7 +20,9 @@ pub(super) fn read(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
                 gather.delete_tree(&operand.text, false);
             }
         }
-        "remove-item" | "ri" | "del" | "erase" | "rd" | "rmdir" => windows_remove(gather, name, rest),
+        "remove-item" | "ri" | "del" | "erase" | "rd" | "rmdir" => {
+            windows_remove(gather, name, rest)
+        }
         "dd" => {
             for file in rest.iter().filter_map(|it| it.text.strip_prefix("of=")) {
                 gather.write(file);
@@ -29,15 +31,20 @@ pub(super) fn read(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
         "tar" | "bsdtar" => extract(gather, rest, &["-C", "--directory"]),
         "unzip" => extract(gather, rest, &["-d"]),
         "rsync" => {
-            let deletes = rest.iter().any(|it| it.text.starts_with("--del") || it.text == "--remove-source-files");
-            if let Some(target) = operands(rest, &["-e", "--exclude", "--include", "--rsh"]).last() {
+            let deletes = rest
+                .iter()
+                .any(|it| it.text.starts_with("--del") || it.text == "--remove-source-files");
+            if let Some(target) = operands(rest, &["-e", "--exclude", "--include", "--rsh"]).last()
+            {
                 gather.write(&target.text);
                 if deletes && !target.text.contains(':') {
                     gather.delete_tree(&target.text, true);
                 }
             }
         }
-        "crontab" if !rest.iter().any(|it| it.text == "-l") => drop(gather.write("/var/spool/cron")),
+        "crontab" if !rest.iter().any(|it| it.text == "-l") => {
+            drop(gather.write("/var/spool/cron"))
+        }
         "sed" | "perl" | "ruby" | "gawk" => edit_in_place(gather, rest),
         _ => written(gather, name, rest),
     }
@@ -45,14 +52,15 @@ pub(super) fn read(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
 
 fn written(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
     let (which, valued): (Written, &[&str]) = match name {
-        "unlink" | "shred" | "touch" | "mkdir" | "truncate" | "tee" | "wipefs" | "fdisk" | "parted"
-        | "sgdisk" | "ed" | "ex" | "vi" | "vim" | "nvim" | "nano" | "emacs" | "code" | "patch" | "sponge" | "mknod"
-        | "mkfifo" | "umount" | "gzip" | "gunzip" | "bzip2" | "xz" | "new-item" | "set-content" | "add-content"
-        | "out-file" | "mkswap" | "swapoff" | "visudo" => {
-            (Written::All, &["-m", "-s", "-d", "-t", "-r", "-n", "-i"])
-        }
+        "unlink" | "shred" | "touch" | "mkdir" | "truncate" | "tee" | "wipefs" | "fdisk"
+        | "parted" | "sgdisk" | "ed" | "ex" | "vi" | "vim" | "nvim" | "nano" | "emacs" | "code"
+        | "patch" | "sponge" | "mknod" | "mkfifo" | "umount" | "gzip" | "gunzip" | "bzip2"
+        | "xz" | "new-item" | "set-content" | "add-content" | "out-file" | "mkswap" | "swapoff"
+        | "visudo" => (Written::All, &["-m", "-s", "-d", "-t", "-r", "-n", "-i"]),
         "mv" | "move-item" | "rename" => (Written::All, &["-S", "--suffix"]),
-        "chmod" | "chown" | "chgrp" | "chattr" | "setfacl" | "setfattr" => (Written::AfterFirst, &[]),
+        "chmod" | "chown" | "chgrp" | "chattr" | "setfacl" | "setfattr" => {
+            (Written::AfterFirst, &[])
+        }
         "cp" | "ln" | "install" | "copy-item" | "mount" | "ditto" | "scp" => {
             (Written::Target, &["-m", "-o", "-g", "-S", "-P", "-i"])
         }
@@ -71,7 +79,8 @@ fn written(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
             found.iter().skip(skip).for_each(|it| drop(gather.write(&it.text)));
         }
         Written::Target => {
-            let named = rest.iter().position(|it| it.text == "-t" || it.text == "--target-directory");
+            let named =
+                rest.iter().position(|it| it.text == "-t" || it.text == "--target-directory");
             let joined = rest.iter().find_map(|it| it.text.strip_prefix("--target-directory="));
             let target = match (named, joined) {
                 (Some(at), _) => rest.get(at + 1).map(|it| it.text.as_str()),
@@ -122,14 +131,18 @@ fn remove(gather: &mut Gather<'_>, rest: &[Arg]) {
 /// `Remove-Item -Recurse`, `rd /s`; `rmdir` of POSIX only takes empty directories.
 fn windows_remove(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
     let is_switch = |text: &str| {
-        text.starts_with('-') || (name != "rmdir" && text.len() == 2 && text.starts_with('/')) || text == "/s" || text == "/q"
+        text.starts_with('-')
+            || (name != "rmdir" && text.len() == 2 && text.starts_with('/'))
+            || text == "/s"
+            || text == "/q"
     };
     let recursive = rest.iter().any(|it| {
         let lower = it.text.to_lowercase();
         lower == "/s" || (lower.len() > 2 && "-recurse".starts_with(&lower)) || lower == "-r"
     });
     for target in rest.iter().filter(|it| !is_switch(&it.text.to_lowercase())) {
-        if recursive && name != "rmdir" || rest.iter().any(|it| it.text.eq_ignore_ascii_case("/s")) {
+        if recursive && name != "rmdir" || rest.iter().any(|it| it.text.eq_ignore_ascii_case("/s"))
+        {
             gather.delete_tree(&target.text, false);
         } else {
             gather.write(&target.text);
@@ -184,7 +197,11 @@ fn edit_in_place(gather: &mut Gather<'_>, rest: &[Arg]) {
         }
     }
     if in_place {
-        let has_script = rest.iter().any(|it| it.text.starts_with("-e") || it.text == "-f" || it.text.ends_with('e') && it.text.starts_with('-'));
+        let has_script = rest.iter().any(|it| {
+            it.text.starts_with("-e")
+                || it.text == "-f"
+                || it.text.ends_with('e') && it.text.starts_with('-')
+        });
         let found = operands(rest, &["-e", "-f", "-pe", "-ne", "-pie", "-i.bak"]);
         let skip = usize::from(!has_script && found.len() > 1);
         found.iter().skip(skip).for_each(|it| drop(gather.write(&it.text)));

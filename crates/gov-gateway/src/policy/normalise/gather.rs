@@ -172,7 +172,8 @@ impl<'a> Gather<'a> {
 
     /// Like [`Self::host`], for an action that is about nothing else.
     pub(super) fn required_host(&mut self, field: &str, text: &str) -> Result<String, Unparsable> {
-        let it = host::split(text).map_err(|error| Unparsable::new(format!("`{field}`: {error}")))?;
+        let it =
+            host::split(text).map_err(|error| Unparsable::new(format!("`{field}`: {error}")))?;
         self.host(text);
         Ok(it.host)
     }
@@ -200,7 +201,8 @@ impl<'a> Gather<'a> {
             let scheme = before.len() - before.trim_end_matches(letter).len();
             let url = rest.get(at - scheme..).unwrap_or_default();
             let end = url.find(|it: char| {
-                it.is_whitespace() || matches!(it, '"' | '\'' | '`' | '<' | '>' | ')' | '}' | ',' | ';')
+                it.is_whitespace()
+                    || matches!(it, '"' | '\'' | '`' | '<' | '>' | ')' | '}' | ',' | ';')
             });
             let url = url.get(..end.unwrap_or(url.len())).unwrap_or_default();
             if scheme > 0 && !url.starts_with("file:") {

@@ -4,8 +4,15 @@ use super::{Unparsable, shell::Shell, word::Arg};
 
 /// Settings whose value git runs as a command.
 const RUNS: [&str; 9] = [
-    "core.sshcommand", "core.editor", "core.pager", "core.fsmonitor", "sequence.editor",
-    "diff.external", "credential.helper", "core.askpass", "gpg.program",
+    "core.sshcommand",
+    "core.editor",
+    "core.pager",
+    "core.fsmonitor",
+    "sequence.editor",
+    "diff.external",
+    "credential.helper",
+    "core.askpass",
+    "gpg.program",
 ];
 
 /// Reads `git rest`.
@@ -16,7 +23,8 @@ pub(super) fn read(shell: &mut Shell<'_, '_>, rest: &[Arg]) -> Result<(), Unpars
     while let [first, after @ ..] = words {
         words = after;
         match first.text.as_str() {
-            "-C" | "--git-dir" | "--work-tree" | "--namespace" | "--exec-path" | "--super-prefix" | "--config-env" => {
+            "-C" | "--git-dir" | "--work-tree" | "--namespace" | "--exec-path"
+            | "--super-prefix" | "--config-env" => {
                 if let (true, Some(dir)) = (first.text == "-C", after.first()) {
                     shell.gather.dirs = shell.gather.moved(&dir.text);
                 }
@@ -61,7 +69,9 @@ pub(super) fn read(shell: &mut Shell<'_, '_>, rest: &[Arg]) -> Result<(), Unpars
             Ok(())
         }
         // `git filter-branch --tree-filter command`, `git bisect run command`, `git rebase --exec`.
-        Some("filter-branch" | "rebase" | "submodule" | "bisect" | "difftool" | "mergetool") => runs(shell, words),
+        Some("filter-branch" | "rebase" | "submodule" | "bisect" | "difftool" | "mergetool") => {
+            runs(shell, words)
+        }
         Some(name) if name.contains(super::UNKNOWN) => {
             shell.gather.facts.flags.unknown_command = true;
             Ok(())
@@ -98,7 +108,9 @@ fn push(shell: &mut Shell<'_, '_>, words: &[Arg]) {
 }
 
 fn clean(shell: &mut Shell<'_, '_>, words: &[Arg]) {
-    let short = |it: &Arg, letter: char| it.text.starts_with('-') && !it.text.starts_with("--") && it.text.contains(letter);
+    let short = |it: &Arg, letter: char| {
+        it.text.starts_with('-') && !it.text.starts_with("--") && it.text.contains(letter)
+    };
     let dry = words.iter().any(|it| short(it, 'n') || it.text == "--dry-run");
     if !dry && words.iter().any(|it| short(it, 'd')) {
         let operands: Vec<String> =
@@ -112,7 +124,8 @@ fn clean(shell: &mut Shell<'_, '_>, words: &[Arg]) {
 
 /// `git config key value`.
 fn setting(shell: &mut Shell<'_, '_>, words: &[Arg]) -> Result<(), Unparsable> {
-    let operands: Vec<&Arg> = words.iter().filter(|it| !it.text.starts_with('-') && it.text != "set").collect();
+    let operands: Vec<&Arg> =
+        words.iter().filter(|it| !it.text.starts_with('-') && it.text != "set").collect();
     match operands.as_slice() {
         [key, value, ..] => configured(shell, &format!("{}={}", key.text, value.text)),
         _ => Ok(()),
@@ -127,7 +140,11 @@ fn configured(shell: &mut Shell<'_, '_>, setting: &str) -> Result<(), Unparsable
         let script = value.strip_prefix('!').map_or_else(|| format!("git {value}"), str::to_owned);
         return shell.inner(&script);
     }
-    if RUNS.contains(&key.as_str()) || key.starts_with("filter.") || key.ends_with(".cmd") || key.ends_with(".command") {
+    if RUNS.contains(&key.as_str())
+        || key.starts_with("filter.")
+        || key.ends_with(".cmd")
+        || key.ends_with(".command")
+    {
         return shell.inner(value.trim_start_matches('!'));
     }
     Ok(())
@@ -149,7 +166,9 @@ fn runs(shell: &mut Shell<'_, '_>, words: &[Arg]) -> Result<(), Unparsable> {
 
 /// `user@host:path`; URLs are found wherever they stand.
 fn addresses(shell: &mut Shell<'_, '_>, words: &[Arg]) {
-    for arg in words.iter().filter(|it| !it.text.contains("://") && !it.text.contains(char::is_whitespace)) {
+    for arg in
+        words.iter().filter(|it| !it.text.contains("://") && !it.text.contains(char::is_whitespace))
+    {
         if let Some((address, _)) = arg.text.split_once(':')
             && let Some((_, host)) = address.split_once('@')
             && !address.contains('/')

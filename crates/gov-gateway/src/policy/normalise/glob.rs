@@ -14,7 +14,8 @@ pub(super) fn could_be_parent(component: &str) -> bool {
 
 /// Whether `pattern` (`*`, `?`, `[…]`) matches the whole of `text`.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while let Some(&it) = text.get(t) {

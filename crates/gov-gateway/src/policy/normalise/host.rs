@@ -58,10 +58,12 @@ pub fn split(text: &str) -> Result<HostPort, HostError> {
     if address.parse::<Ipv6Addr>().is_ok() {
         return Ok(HostPort { host: normalise(address)?, port: None });
     }
-    let (host, port) = match address.rfind(':').filter(|at| !address.get(*at..).unwrap_or_default().contains(']')) {
-        Some(at) => (address.get(..at).unwrap_or_default(), address.get(at + 1..)),
-        None => (address, None),
-    };
+    let (host, port) =
+        match address.rfind(':').filter(|at| !address.get(*at..).unwrap_or_default().contains(']'))
+        {
+            Some(at) => (address.get(..at).unwrap_or_default(), address.get(at + 1..)),
+            None => (address, None),
+        };
     let port = match port {
         None | Some("") => None,
         Some(port) => Some(port.parse().map_err(|_| HostError)?),
@@ -78,7 +80,8 @@ fn scheme_end(text: &str) -> Option<usize> {
     let special = ["http", "https", "ws", "wss", "ftp"]
         .iter()
         .any(|known| scheme.eq_ignore_ascii_case(known));
-    let begins = scheme.starts_with(|it: char| it.is_ascii_alphabetic()) && scheme.chars().all(legal);
+    let begins =
+        scheme.starts_with(|it: char| it.is_ascii_alphabetic()) && scheme.chars().all(legal);
     // `https:evil.com` is a URL to browsers, `https:443` a host and its port to nobody else.
     (begins && (rest.starts_with("//") || special)).then_some(at + 1)
 }

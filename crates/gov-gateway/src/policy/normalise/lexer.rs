@@ -291,8 +291,7 @@ impl Lexer {
     /// The tokens of a text that was cut out of this one.
     fn inner(&mut self, text: &str) -> Result<Vec<Token>, Unparsable> {
         self.deeper()?;
-        let mut lexer =
-            Self { cursor: Cursor::new(text), pending: Vec::new(), depth: self.depth };
+        let mut lexer = Self { cursor: Cursor::new(text), pending: Vec::new(), depth: self.depth };
         let tokens = lexer.tokens(false)?;
         self.depth -= 1;
         match lexer.cursor.peek() {
@@ -354,7 +353,9 @@ mod tests {
 
     #[test]
     fn what_does_not_close_is_refused() {
-        for text in ["echo 'a", "echo \"a", "echo $(a", "echo `a", "a)", "echo ${a", "cat <<", "cat <<A\nx"] {
+        for text in
+            ["echo 'a", "echo \"a", "echo $(a", "echo `a", "a)", "echo ${a", "cat <<", "cat <<A\nx"]
+        {
             assert!(lex(text).is_err(), "{text}");
         }
     }

@@ -138,9 +138,11 @@ pub fn is_system(path: &str) -> bool {
     if drive(path).is_some() {
         let rest = path.get(2..).unwrap_or_default();
         return matches!(rest, "" | "/" | "/users")
-            || ["/windows", "/program files", "/program files (x86)", "/programdata"]
-                .iter()
-                .any(|root| rest.strip_prefix(root).is_some_and(|it| it.is_empty() || it.starts_with('/')));
+            || ["/windows", "/program files", "/program files (x86)", "/programdata"].iter().any(
+                |root| {
+                    rest.strip_prefix(root).is_some_and(|it| it.is_empty() || it.starts_with('/'))
+                },
+            );
     }
     // A glob in the first component may stand for any of them.
     if path.strip_prefix('/').and_then(|it| it.split('/').next()).is_some_and(glob::is_pattern) {
@@ -150,21 +152,48 @@ pub fn is_system(path: &str) -> bool {
 }
 
 const SYSTEM: [&str; 17] = [
-    "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/boot", "/dev", "/proc",
-    "/sys", "/var", "/run", "/system", "/library", "/applications",
+    "/etc",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/boot",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/var",
+    "/run",
+    "/system",
+    "/library",
+    "/applications",
 ];
 
 const NOT_SYSTEM: [&str; 16] = [
-    "/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/stdin", "/dev/stdout", "/dev/stderr",
-    "/dev/fd", "/dev/shm", "/dev/tcp", "/dev/udp", "/usr/src", "/usr/local/src", "/var/tmp",
-    "/var/folders", "/var/www",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/tty",
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/fd",
+    "/dev/shm",
+    "/dev/tcp",
+    "/dev/udp",
+    "/usr/src",
+    "/usr/local/src",
+    "/var/tmp",
+    "/var/folders",
+    "/var/www",
 ];
 
 /// A Windows path with forward slashes; `None` if `text` is none.
 fn windows(text: &str) -> Option<String> {
     let separated = text.as_bytes().get(2).is_none_or(|it| matches!(it, b'/' | b'\\'));
-    (drive(text).is_some() && separated && text.contains('\\'))
-        .then(|| text.replace('\\', "/"))
+    (drive(text).is_some() && separated && text.contains('\\')).then(|| text.replace('\\', "/"))
 }
 
 /// The drive of `C:/x`.
@@ -231,7 +260,15 @@ mod tests {
 
     #[test]
     fn system_paths_are_known_in_any_case() {
-        for path in ["/", "/etc", "/ETC/passwd", "/usr/bin/x", "/private/etc/hosts", "/e*/passwd", "C:/Windows/x"] {
+        for path in [
+            "/",
+            "/etc",
+            "/ETC/passwd",
+            "/usr/bin/x",
+            "/private/etc/hosts",
+            "/e*/passwd",
+            "C:/Windows/x",
+        ] {
             assert!(is_system(path), "{path}");
         }
         for path in ["/etcetera", "/tmp/x", "/home/me/etc", "/dev/null", "/var/tmp/x", "etc/x"] {

@@ -27,13 +27,19 @@ pub(super) fn look_through(name: &str, args: &[Arg]) -> Option<Inner> {
     let second = args.get(1).map(|it| it.text.as_str()).unwrap_or_default();
     let (prefix, from) = match (name, second) {
         ("uv" | "poetry" | "pipenv" | "rye" | "hatch", "run")
-        | ("bundle" | "npm" | "pnpm" | "yarn" | "mise" | "rustup" | "direnv", "exec" | "x" | "dlx") => {
-            (Prefix { valued: &[], skips: usize::from(name == "direnv") }, 2)
-        }
+        | (
+            "bundle" | "npm" | "pnpm" | "yarn" | "mise" | "rustup" | "direnv",
+            "exec" | "x" | "dlx",
+        ) => (Prefix { valued: &[], skips: usize::from(name == "direnv") }, 2),
         _ => (known(name)?, 1),
     };
-    let mut inner =
-        Inner { args: vec![], dir: None, script: None, takes_names: name == "xargs", placeholder: None };
+    let mut inner = Inner {
+        args: vec![],
+        dir: None,
+        script: None,
+        takes_names: name == "xargs",
+        placeholder: None,
+    };
     let mut rest = args.get(from..).unwrap_or_default();
     while let [first, after @ ..] = rest {
         let text = first.text.as_str();
@@ -70,7 +76,15 @@ pub(super) fn look_through(name: &str, args: &[Arg]) -> Option<Inner> {
         };
         inner.option(name, option, value);
     }
-    inner.args = rest.get(prefix.skips.min(rest.len())..).unwrap_or_default().to_vec();
+    let command = rest.get(prefix.skips.min(rest.len())..).unwrap_or_default();
+    // `flock file -c script`.
+    if let ("flock", [option, script, ..]) = (name, command)
+        && ["-c", "--command"].contains(&option.text.as_str())
+    {
+        inner.script = Some(script.clone());
+        return Some(inner);
+    }
+    inner.args = command.to_vec();
     Some(inner)
 }
 
@@ -91,7 +105,10 @@ impl Inner {
 fn known(name: &str) -> Option<Prefix> {
     let (valued, skips): (&'static [&'static str], usize) = match name {
         "sudo" => (
-            &["-u", "--user", "-g", "--group", "-h", "--host", "-p", "--prompt", "-C", "-T", "-r", "-t", "-D", "--chdir", "-R", "--chroot", "-U"],
+            &[
+                "-u", "--user", "-g", "--group", "-h", "--host", "-p", "--prompt", "-C", "-T",
+                "-r", "-t", "-D", "--chdir", "-R", "--chroot", "-U",
+            ],
             0,
         ),
         "doas" => (&["-u", "-C"], 0),
@@ -105,7 +122,22 @@ fn known(name: &str) -> Option<Prefix> {
         "chroot" => (&["--userspec", "--groups"], 1),
         "flock" => (&["-w", "-E", "--timeout", "-c", "--command"], 1),
         "xargs" => (
-            &["-I", "-n", "-P", "-L", "-d", "-s", "-a", "-E", "--max-args", "--max-procs", "--max-lines", "--delimiter", "--arg-file", "--replace"],
+            &[
+                "-I",
+                "-n",
+                "-P",
+                "-L",
+                "-d",
+                "-s",
+                "-a",
+                "-E",
+                "--max-args",
+                "--max-procs",
+                "--max-lines",
+                "--delimiter",
+                "--arg-file",
+                "--replace",
+            ],
             0,
         ),
         "strace" | "ltrace" => (&["-e", "-o", "-p", "-s", "-u", "-E"], 0),
@@ -114,9 +146,10 @@ fn known(name: &str) -> Option<Prefix> {
         "runuser" => (&["-u", "-g", "-G"], 0),
         "gosu" | "su-exec" | "setuidgid" => (&[], 1),
         "taskset" => (&[], 1),
-        "nohup" | "setsid" | "command" | "builtin" | "noglob" | "nocorrect" | "unbuffer" | "busybox"
-        | "toybox" | "proxychains" | "proxychains4" | "fakeroot" | "torify" | "torsocks" | "npx"
-        | "bunx" | "pnpx" | "dotenv" | "chronic" | "firejail" | "systemd-inhibit" => (&[], 0),
+        "nohup" | "setsid" | "command" | "builtin" | "noglob" | "nocorrect" | "unbuffer"
+        | "busybox" | "toybox" | "proxychains" | "proxychains4" | "fakeroot" | "torify"
+        | "torsocks" | "npx" | "bunx" | "pnpx" | "dotenv" | "chronic" | "firejail"
+        | "systemd-inhibit" => (&[], 0),
         _ => return None,
     };
     Some(Prefix { valued, skips })

@@ -94,7 +94,10 @@ impl Protected {
         let program = matches!(parts, [.., dir, name]
             if stands_for(name, "gov") && ["bin", "sbin", "release", "debug"].iter().any(|it| stands_for(dir, it)));
         let file = parts.last().is_some_and(|name| {
-            DATA_FILES.iter().any(|it| name.starts_with(it) || (glob::is_pattern(name) && !name.starts_with('*') && glob::matches(name, it)))
+            DATA_FILES.iter().any(|it| {
+                name.starts_with(it)
+                    || (glob::is_pattern(name) && !name.starts_with('*') && glob::matches(name, it))
+            })
         });
         below(&self.data_dir) || below(&self.binary) || data || program || file
     }
@@ -118,7 +121,11 @@ fn is_setting(dir: &str, name: &str) -> bool {
 fn stands_for(component: &str, name: &str) -> bool {
     // `*` alone does not expand to what begins with a dot.
     let hidden = name.starts_with('.') && !component.starts_with('.');
-    component == name || (!hidden && glob::is_pattern(component) && component != "*" && glob::matches(component, name))
+    component == name
+        || (!hidden
+            && glob::is_pattern(component)
+            && component != "*"
+            && glob::matches(component, name))
 }
 
 /// `:7180`, or `/7180` as in `/dev/tcp/host/7180`, with no further digit.
@@ -140,13 +147,31 @@ mod tests {
     #[test]
     fn gov_and_the_settings_are_known_in_every_spelling() {
         let it = Protected { data_dir: Some("/srv/gov-data".into()), ..Protected::default() };
-        for path in ["/home/me/.local/share/gov/gov.db", "/srv/gov-data", "/srv/gov-data/keys/x", "/usr/local/bin/gov", "/p/target/release/gov", "~/.local/sh*/g?v"] {
+        for path in [
+            "/home/me/.local/share/gov/gov.db",
+            "/srv/gov-data",
+            "/srv/gov-data/keys/x",
+            "/usr/local/bin/gov",
+            "/p/target/release/gov",
+            "~/.local/sh*/g?v",
+        ] {
             assert!(it.named(path).0, "{path}");
         }
-        for path in ["/home/me/gov", "/p/crates/gov-gateway/src", "/srv/gov-data2", "/p/docs/gov.md"] {
+        for path in
+            ["/home/me/gov", "/p/crates/gov-gateway/src", "/srv/gov-data2", "/p/docs/gov.md"]
+        {
             assert!(!it.named(path).0, "{path}");
         }
-        for path in ["/p/.claude/settings.json", "/p/.claude/settings.local.json", "/p/.CLAUDE/Settings.json", "/p/.claude/sett*", "/p/.cl*/settings.json", "~/.claude.json", "/p/.claude/hooks/a.sh", "/p/.claude/*"] {
+        for path in [
+            "/p/.claude/settings.json",
+            "/p/.claude/settings.local.json",
+            "/p/.CLAUDE/Settings.json",
+            "/p/.claude/sett*",
+            "/p/.cl*/settings.json",
+            "~/.claude.json",
+            "/p/.claude/hooks/a.sh",
+            "/p/.claude/*",
+        ] {
             assert!(it.named(path).1, "{path}");
         }
         for path in ["/p/.claude/commands/a.md", "/p/settings.json", "/p/*", "/p/.claude"] {

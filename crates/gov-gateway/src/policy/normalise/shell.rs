@@ -138,7 +138,9 @@ impl<'g, 'a> Shell<'g, 'a> {
                 Token::Word(word) => {
                     let keyword = word.bare().filter(|_| simple.words.is_empty());
                     match keyword.filter(|it| reserved(it)) {
-                        Some(keyword) => rest = self.keyword(keyword, &mut list, &mut simple, rest)?,
+                        Some(keyword) => {
+                            rest = self.keyword(keyword, &mut list, &mut simple, rest)?
+                        }
                         None => simple.words.push(word),
                     }
                 }
@@ -167,9 +169,9 @@ impl<'g, 'a> Shell<'g, 'a> {
             }
             "case" => {
                 list.enter_block();
-                let at = rest.iter().position(
-                    |it| matches!(it, Token::Word(word) if word.bare() == Some("in")),
-                );
+                let at = rest
+                    .iter()
+                    .position(|it| matches!(it, Token::Word(word) if word.bare() == Some("in")));
                 let at = at.ok_or_else(|| Unparsable::new("a `case` has no `in`"))?;
                 self.substitutions_in(rest.get(..at).unwrap_or_default())?;
                 return self.patterns(rest.get(at + 1..).unwrap_or_default());
@@ -234,7 +236,9 @@ impl<'g, 'a> Shell<'g, 'a> {
         for token in tokens {
             match token {
                 Token::Word(word) => self.substitutions(word)?,
-                Token::Redirect(Redirect::Read(word) | Redirect::Write(word) | Redirect::Here(word)) => {
+                Token::Redirect(
+                    Redirect::Read(word) | Redirect::Write(word) | Redirect::Here(word),
+                ) => {
                     self.substitutions(word)?;
                 }
                 _ => (),
@@ -278,7 +282,12 @@ impl<'g, 'a> Shell<'g, 'a> {
     }
 
     /// A simple command has ended with `op`.
-    fn end(&mut self, list: &mut List, simple: Simple<'_>, op: &'static str) -> Result<(), Unparsable> {
+    fn end(
+        &mut self,
+        list: &mut List,
+        simple: Simple<'_>,
+        op: &'static str,
+    ) -> Result<(), Unparsable> {
         let is_empty = simple.words.is_empty() && simple.redirects.is_empty();
         if is_empty && op == "\n" && list.continues() {
             return Ok(());
@@ -292,7 +301,8 @@ impl<'g, 'a> Shell<'g, 'a> {
         let is_sure = list.is_sure(op) && !simple.negated;
         let lists_inside = std::mem::take(&mut self.lists_inside) && list.piped_in();
         let piped = if lists_inside { Stdin::NamesInside } else { Stdin::Pipe };
-        let assigned = self.simple(&simple, if list.piped_in() { piped } else { Stdin::Own }, is_sure)?;
+        let assigned =
+            self.simple(&simple, if list.piped_in() { piped } else { Stdin::Own }, is_sure)?;
         if !(is_sure && op == "&&") && self.gather.dirs != before {
             state::unite(&mut self.gather.dirs, &before);
         }
@@ -317,15 +327,18 @@ impl<'g, 'a> Shell<'g, 'a> {
         }
         let leading = simple.words.iter().take_while(|it| it.assignment().is_some()).count();
         let (assignments, words) = simple.words.split_at(leading);
-        let exports = words.first().and_then(|it| it.bare()).is_some_and(|it| {
-            ["export", "readonly", "local", "declare", "typeset"].contains(&it)
-        });
-        let set: Vec<&&Word> = if exports { words.iter().skip(1).collect() } else { assignments.iter().collect() };
+        let exports = words
+            .first()
+            .and_then(|it| it.bare())
+            .is_some_and(|it| ["export", "readonly", "local", "declare", "typeset"].contains(&it));
+        let set: Vec<&&Word> =
+            if exports { words.iter().skip(1).collect() } else { assignments.iter().collect() };
         let mut assigned = Vec::new();
         for (name, value) in set.into_iter().filter_map(|it| it.assignment()) {
             let values: Vec<Arg> = value.expand(&known);
             self.environment(name, &values)?;
-            let holds = is_sure && (words.is_empty() || exports) && self.scan.is_assigned_once(name);
+            let holds =
+                is_sure && (words.is_empty() || exports) && self.scan.is_assigned_once(name);
             if holds && values.iter().all(|it| !it.is_unknown()) {
                 let values = values.into_iter().map(|it| it.text).collect();
                 self.known.insert(name.to_owned(), values);
@@ -335,14 +348,14 @@ impl<'g, 'a> Shell<'g, 'a> {
         if words.is_empty() {
             return Ok(assigned);
         }
-        let expand = |known: &Known| -> Vec<Arg> {
-            words.iter().flat_map(|it| it.expand(known)).collect()
-        };
+        let expand =
+            |known: &Known| -> Vec<Arg> { words.iter().flat_map(|it| it.expand(known)).collect() };
         let args = expand(&known);
         // What a variable might hold counts too, though nobody knows that it does.
         let maybe = expand(&self.scan.with_candidates(&known));
         if maybe != args {
-            let (dirs, unknown) = (self.gather.dirs.clone(), self.gather.facts.flags.unknown_command);
+            let (dirs, unknown) =
+                (self.gather.dirs.clone(), self.gather.facts.flags.unknown_command);
             Command::new(self, stdin.clone()).run(&maybe)?;
             self.gather.dirs = dirs;
             self.gather.facts.flags.unknown_command = unknown;
@@ -370,7 +383,8 @@ impl<'g, 'a> Shell<'g, 'a> {
                 let maybe = self.scan.with_candidates(known);
                 let commands = |it: &Piece| matches!(it, Piece::Commands { .. });
                 for arg in word.expand(known).into_iter().chain(word.expand(&maybe)) {
-                    let socket = ["/dev/tcp/", "/dev/udp/"].iter().find_map(|it| arg.text.strip_prefix(it));
+                    let socket =
+                        ["/dev/tcp/", "/dev/udp/"].iter().find_map(|it| arg.text.strip_prefix(it));
                     match (socket, redirect) {
                         (Some(socket), _) => self.gather.host(&socket.replacen('/', ":", 1)),
                         // `< <(…)` and `> >(…)` are pipes.
@@ -389,9 +403,21 @@ impl<'g, 'a> Shell<'g, 'a> {
     /// Variables whose value programs run as a command, or load code from.
     fn environment(&mut self, name: &str, values: &[Arg]) -> Result<(), Unparsable> {
         let runs = [
-            "GIT_SSH_COMMAND", "GIT_SSH", "GIT_EDITOR", "GIT_PAGER", "GIT_EXTERNAL_DIFF",
-            "GIT_ASKPASS", "EDITOR", "VISUAL", "PAGER", "MANPAGER", "PROMPT_COMMAND",
-            "GIT_SEQUENCE_EDITOR", "BROWSER", "SHELL", "RUSTC_WRAPPER",
+            "GIT_SSH_COMMAND",
+            "GIT_SSH",
+            "GIT_EDITOR",
+            "GIT_PAGER",
+            "GIT_EXTERNAL_DIFF",
+            "GIT_ASKPASS",
+            "EDITOR",
+            "VISUAL",
+            "PAGER",
+            "MANPAGER",
+            "PROMPT_COMMAND",
+            "GIT_SEQUENCE_EDITOR",
+            "BROWSER",
+            "SHELL",
+            "RUSTC_WRAPPER",
         ];
         let redefines = name.starts_with("BASH_FUNC_");
         for value in values.iter().filter(|it| !it.text.is_empty()) {

@@ -15,15 +15,35 @@ const SHELL_NAMES: [&str; 8] =
 
 /// What a tool that changes nothing is called.
 const READ_VERBS: [&str; 24] = [
-    "read", "get", "list", "search", "find", "stat", "info", "tree", "head", "fetch", "view", "show",
-    "query", "describe", "check", "glob", "grep", "ls", "count", "exists", "open", "browse", "lookup", "diff",
+    "read", "get", "list", "search", "find", "stat", "info", "tree", "head", "fetch", "view",
+    "show", "query", "describe", "check", "glob", "grep", "ls", "count", "exists", "open",
+    "browse", "lookup", "diff",
 ];
 
 /// Keys under which tools take a path.
 const PATH_KEYS: [&str; 22] = [
-    "path", "paths", "file", "files", "file_path", "filepath", "filename", "file_name", "dir",
-    "directory", "folder", "source", "src", "destination", "dest", "dst", "target", "target_file",
-    "new_path", "old_path", "output", "notebook_path",
+    "path",
+    "paths",
+    "file",
+    "files",
+    "file_path",
+    "filepath",
+    "filename",
+    "file_name",
+    "dir",
+    "directory",
+    "folder",
+    "source",
+    "src",
+    "destination",
+    "dest",
+    "dst",
+    "target",
+    "target_file",
+    "new_path",
+    "old_path",
+    "output",
+    "notebook_path",
 ];
 
 /// Reads a call of `tool`.
@@ -38,9 +58,8 @@ pub(super) fn look_at(
         return Err(Unparsable::new("`tool` must not be empty or hold a NUL"));
     }
     let (server, tool) = names(server, tool);
-    gather.facts.resource = Resource::Tool(
-        server.map_or_else(|| tool.to_owned(), |server| format!("{server}/{tool}")),
-    );
+    gather.facts.resource =
+        Resource::Tool(server.map_or_else(|| tool.to_owned(), |server| format!("{server}/{tool}")));
     gather.facts.server = server.unwrap_or_default().trim().to_lowercase();
     gather.facts.tool = plain_name(tool);
     let mut found = Vec::new();
@@ -95,7 +114,8 @@ fn harness_tool(
         "glob" | "grep" | "ls" => {
             let path = text("path").unwrap_or(".");
             gather.read_only(path);
-            if let (true, Some(pattern)) = (tool == "glob" && text("path").is_none(), text("pattern"))
+            if let (true, Some(pattern)) =
+                (tool == "glob" && text("path").is_none(), text("pattern"))
                 && looks_like_path(pattern)
             {
                 gather.read_only(pattern);
@@ -103,8 +123,9 @@ fn harness_tool(
         }
         "webfetch" => drop(gather.required_host("action.arguments.url", needed("url")?)?),
         // They talk, plan and look; what a sub-agent does is asked about again.
-        "websearch" | "task" | "agent" | "todowrite" | "todoread" | "exitplanmode" | "bashoutput"
-        | "killshell" | "killbash" | "skill" | "slashcommand" | "askuserquestion" | "taskoutput" => (),
+        "websearch" | "task" | "agent" | "todowrite" | "todoread" | "exitplanmode"
+        | "bashoutput" | "killshell" | "killbash" | "skill" | "slashcommand"
+        | "askuserquestion" | "taskoutput" => (),
         _ => return Ok(false),
     }
     Ok(true)
@@ -119,7 +140,8 @@ fn any_tool(
 ) -> Result<(), Unparsable> {
     let name = tool.to_lowercase();
     let parts: Vec<&str> = name.split(|it: char| !it.is_alphanumeric()).collect();
-    let reads = parts.iter().any(|it| READ_VERBS.contains(it)) || READ_VERBS.iter().any(|it| name.starts_with(it));
+    let reads = parts.iter().any(|it| READ_VERBS.contains(it))
+        || READ_VERBS.iter().any(|it| name.starts_with(it));
     let is_shell = parts.iter().any(|it| SHELL_NAMES.contains(it)) || name.contains("shell");
     let flag = |key: &str| arguments.get(key).and_then(Value::as_bool) == Some(true);
     let deletes = ["delete", "remove", "rm", "rmdir"].iter().any(|it| name.contains(it));
@@ -131,7 +153,13 @@ fn any_tool(
         let is_path = !file.contains("://")
             && !file.contains('\n')
             && ((by_key && !file.is_empty()) || looks_like_path(file));
-        if is_path && deletes && (flag("recursive") || name.contains("dir") || name.contains("tree") || name.contains("folder")) {
+        if is_path
+            && deletes
+            && (flag("recursive")
+                || name.contains("dir")
+                || name.contains("tree")
+                || name.contains("folder"))
+        {
             gather.delete_tree(file, false);
         } else if is_path && !reads && (by_key || !file.contains(' ')) {
             gather.write(file);
@@ -158,7 +186,9 @@ fn commands(
     is_shell: bool,
 ) -> Result<(), Unparsable> {
     let keys = ["command", "cmd", "script", "commands", "shell_command", "command_line"];
-    for (_, value) in arguments.iter().filter(|(key, _)| keys.contains(&key.to_lowercase().as_str())) {
+    for (_, value) in
+        arguments.iter().filter(|(key, _)| keys.contains(&key.to_lowercase().as_str()))
+    {
         let before = gather.facts.clone();
         let result = match value {
             Value::String(command) => run(gather, command, arguments),

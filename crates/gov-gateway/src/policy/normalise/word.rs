@@ -196,9 +196,8 @@ fn flat(pieces: &[Piece]) -> Vec<Piece> {
     let mut flat = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Text { text, quoted: false } => flat.extend(
-                text.chars().map(|it| Piece::Text { text: it.to_string(), quoted: false }),
-            ),
+            Piece::Text { text, quoted: false } => flat
+                .extend(text.chars().map(|it| Piece::Text { text: it.to_string(), quoted: false })),
             other => flat.push(other.clone()),
         }
     }
@@ -252,8 +251,10 @@ mod tests {
     use super::{super::lexer, *};
 
     fn expand(word: &str, known: &[(&str, &str)]) -> Vec<String> {
-        let known =
-            known.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
+        let known = known
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
+            .collect();
         let Token::Word(word) = lexer::lex(word).unwrap().remove(0) else { panic!("a word") };
         word.expand(&known).into_iter().map(|it| it.text).collect()
     }

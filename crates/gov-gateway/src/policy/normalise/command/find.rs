@@ -6,7 +6,11 @@ use super::{
 };
 
 /// Reads `find roots… expression`.
-pub(super) fn read(command: &mut Command<'_, '_, '_>, name: &str, rest: &[Arg]) -> Result<(), Unparsable> {
+pub(super) fn read(
+    command: &mut Command<'_, '_, '_>,
+    name: &str,
+    rest: &[Arg],
+) -> Result<(), Unparsable> {
     let roots = roots(name, rest);
     for (at, arg) in rest.iter().enumerate() {
         match arg.text.as_str() {
@@ -20,7 +24,9 @@ pub(super) fn read(command: &mut Command<'_, '_, '_>, name: &str, rest: &[Arg]) 
                     command.shell.gather.write(&file.text);
                 }
             }
-            "-exec" | "-execdir" | "-ok" | "-okdir" => execute(command, &roots, rest.get(at + 1..))?,
+            "-exec" | "-execdir" | "-ok" | "-okdir" => {
+                execute(command, &roots, rest.get(at + 1..))?
+            }
             "-x" | "-X" | "--exec" | "--exec-batch" if name != "find" => {
                 execute(command, &roots, rest.get(at + 1..))?;
             }
@@ -79,7 +85,11 @@ pub(super) fn lists_inside(gather: &Gather<'_>, args: &[Arg]) -> bool {
             !words.iter().any(|it| other.contains(it))
                 && roots("find", rest).iter().all(|root| gather.stays_inside(root))
         }
-        "ls" => words.iter().all(|it| *it == "-1" || *it == "-d" || (!it.starts_with(['-', '/', '~', '$']) && !it.contains(".."))),
+        "ls" => words.iter().all(|it| {
+            *it == "-1"
+                || *it == "-d"
+                || (!it.starts_with(['-', '/', '~', '$']) && !it.contains(".."))
+        }),
         "git" => words.first() == Some(&"ls-files") && words.iter().all(|it| !it.contains('/')),
         _ => false,
     }

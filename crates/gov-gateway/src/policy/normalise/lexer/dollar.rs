@@ -1,13 +1,20 @@
 //! `$…`, and backquotes.
 
 use super::{
-    super::{Unparsable, word::{Piece, is_name}},
+    super::{
+        Unparsable,
+        word::{Piece, is_name},
+    },
     Lexer, push, unclosed,
 };
 
 impl Lexer {
     /// What follows a `$` that was eaten.
-    pub(super) fn dollar(&mut self, pieces: &mut Vec<Piece>, quoted: bool) -> Result<(), Unparsable> {
+    pub(super) fn dollar(
+        &mut self,
+        pieces: &mut Vec<Piece>,
+        quoted: bool,
+    ) -> Result<(), Unparsable> {
         let variable = |name: String| Piece::Variable { name, plain: true, quoted };
         match self.cursor.peek() {
             Some('(') if self.cursor.looking_at("((") => match self.cursor.arithmetic(1) {
@@ -33,7 +40,9 @@ impl Lexer {
             }
             Some(it) if it.is_ascii_alphabetic() || it == '_' => {
                 let mut name = String::new();
-                while let Some(it) = self.cursor.peek().filter(|it| it.is_ascii_alphanumeric() || *it == '_') {
+                while let Some(it) =
+                    self.cursor.peek().filter(|it| it.is_ascii_alphanumeric() || *it == '_')
+                {
                     name.push(it);
                     self.cursor.next();
                 }
@@ -42,7 +51,11 @@ impl Lexer {
             Some(it) if it.is_ascii_digit() || "@*#?$!-".contains(it) => {
                 self.cursor.next();
                 // `$$`, `$?`, `$#` and `$!` are numbers.
-                pieces.push(if "#?$!".contains(it) { Piece::Number } else { variable(it.to_string()) });
+                pieces.push(if "#?$!".contains(it) {
+                    Piece::Number
+                } else {
+                    variable(it.to_string())
+                });
             }
             _ => push(pieces, '$', quoted),
         }
@@ -103,7 +116,11 @@ impl Lexer {
     }
 
     /// Keeps the commands inside `text`, whose own value is a number or not known.
-    pub(super) fn substitutions(&mut self, text: &str, pieces: &mut Vec<Piece>) -> Result<(), Unparsable> {
+    pub(super) fn substitutions(
+        &mut self,
+        text: &str,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), Unparsable> {
         if !text.contains(['$', '`']) {
             return Ok(());
         }
@@ -151,8 +168,12 @@ impl Lexer {
                     'a' | 'b' | 'e' | 'E' | 'f' | 'v' => bytes.push(0x1b),
                     'c' => drop(self.cursor.next()),
                     'x' => bytes.extend(u8::try_from(self.digits(16, 2)).ok()),
-                    'u' => put(&mut bytes, char::from_u32(self.digits(16, 4)).unwrap_or('\u{fffd}')),
-                    'U' => put(&mut bytes, char::from_u32(self.digits(16, 8)).unwrap_or('\u{fffd}')),
+                    'u' => {
+                        put(&mut bytes, char::from_u32(self.digits(16, 4)).unwrap_or('\u{fffd}'))
+                    }
+                    'U' => {
+                        put(&mut bytes, char::from_u32(self.digits(16, 8)).unwrap_or('\u{fffd}'))
+                    }
                     it @ '0'..='7' => {
                         let first = it.to_digit(8).unwrap_or_default();
                         let (rest, length) = self.digits_and_length(8, 2);

@@ -1,7 +1,10 @@
 //! Here-documents.
 
 use super::{
-    super::{Unparsable, word::{Piece, Word}},
+    super::{
+        Unparsable,
+        word::{Piece, Word},
+    },
     Lexer, Redirect, Token,
 };
 

@@ -27,15 +27,24 @@ pub(super) struct Scan {
 }
 
 const CHANGES_NAMES: [&str; 11] = [
-    "read", "unset", "mapfile", "readarray", "getopts", "let", "printf", "declare", "typeset",
-    "local", "nameref",
+    "read",
+    "unset",
+    "mapfile",
+    "readarray",
+    "getopts",
+    "let",
+    "printf",
+    "declare",
+    "typeset",
+    "local",
+    "nameref",
 ];
 
 /// Words that are no program where a command begins.
 pub(super) fn reserved(word: &str) -> bool {
     [
-        "if", "then", "else", "elif", "fi", "do", "done", "while", "until", "for", "select", "case",
-        "esac", "{", "}", "!", "[[", "function", "coproc",
+        "if", "then", "else", "elif", "fi", "do", "done", "while", "until", "for", "select",
+        "case", "esac", "{", "}", "!", "[[", "function", "coproc",
     ]
     .contains(&word)
 }
@@ -54,9 +63,7 @@ impl Scan {
 
     /// Whether the one assignment that is seen is the only one.
     pub(super) fn is_assigned_once(&self, name: &str) -> bool {
-        !self.all_tainted
-            && !self.tainted.contains(name)
-            && self.assignments.get(name) == Some(&1)
+        !self.all_tainted && !self.tainted.contains(name) && self.assignments.get(name) == Some(&1)
     }
 
     /// `known`, and for other variables all values that are assigned anywhere.

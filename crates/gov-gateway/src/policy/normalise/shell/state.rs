@@ -49,7 +49,10 @@ impl List {
 
     /// Whether the command that ends with `op` has run, if what follows it in the list runs.
     pub(super) fn is_sure(&self, op: &str) -> bool {
-        !self.has_or && self.blocks == 0 && !self.piped_in() && !["|", "|&", "&", "||"].contains(&op)
+        !self.has_or
+            && self.blocks == 0
+            && !self.piped_in()
+            && !["|", "|&", "&", "||"].contains(&op)
     }
 
     /// Notes variables that the command set.
@@ -60,7 +63,12 @@ impl List {
     }
 
     /// Goes on after `op`.
-    pub(super) fn next(&mut self, op: &'static str, dirs: &mut Vec<Option<String>>, known: &mut Known) {
+    pub(super) fn next(
+        &mut self,
+        op: &'static str,
+        dirs: &mut Vec<Option<String>>,
+        known: &mut Known,
+    ) {
         if op != "&&" {
             unite(dirs, &self.dirs);
             for name in self.fresh.drain(..) {
