@@ -58,7 +58,7 @@ pub enum PolicyError {
 /// Line and column, counted from 1, of a byte offset.
 pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.as_bytes().get(..offset.min(text.len())).unwrap_or_default();
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let column = String::from_utf8_lossy(before.get(start..).unwrap_or_default()).chars().count();
     (line, column + 1)

@@ -90,7 +90,9 @@ fn look_at(action: &AgentAction, gather: &mut Gather<'_>) -> Result<(), Unparsab
         }
         AgentAction::ProcessSpawn { binary, args } => {
             gather.say(binary);
-            args.iter().for_each(|arg| gather.say(arg));
+            for arg in args {
+                gather.say(arg);
+            }
             Shell::new(gather).spawn(binary, args)?;
             gather.facts.resource = Resource::Command(gather.first_program());
         }

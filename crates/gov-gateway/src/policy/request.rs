@@ -6,7 +6,7 @@
 use std::{collections::HashSet, sync::OnceLock};
 
 use cedar_policy::{
-    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, ParseErrors, Request,
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
     RestrictedExpression as Expression,
 };
 
@@ -126,19 +126,19 @@ struct Types {
 /// The entity types, parsed once.
 fn types() -> Option<&'static Types> {
     static PARSED: OnceLock<Option<Types>> = OnceLock::new();
-    PARSED.get_or_init(|| parse_types().ok()).as_ref()
+    PARSED.get_or_init(parse_types).as_ref()
 }
 
-fn parse_types() -> Result<Types, ParseErrors> {
-    Ok(Types {
-        agent: "Agent".parse()?,
-        team: "Team".parse()?,
-        action: "Action".parse()?,
-        tool: "Tool".parse()?,
-        path: "Path".parse()?,
-        host: "Host".parse()?,
-        command: "Command".parse()?,
-        surface: "Surface".parse()?,
-        kind: "Kind".parse()?,
+fn parse_types() -> Option<Types> {
+    Some(Types {
+        agent: "Agent".parse().ok()?,
+        team: "Team".parse().ok()?,
+        action: "Action".parse().ok()?,
+        tool: "Tool".parse().ok()?,
+        path: "Path".parse().ok()?,
+        host: "Host".parse().ok()?,
+        command: "Command".parse().ok()?,
+        surface: "Surface".parse().ok()?,
+        kind: "Kind".parse().ok()?,
     })
 }

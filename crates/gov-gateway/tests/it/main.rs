@@ -1,9 +1,6 @@
-//! Tests of the gateway crate.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may"
-)]
+//! One test binary for the crate.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod policy_corpus;
+mod policy_properties;
+mod policy_rules;

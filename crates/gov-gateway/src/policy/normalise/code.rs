@@ -3,7 +3,7 @@
 //! String literals are read as if each were a shell command and a path. What is computed, and
 //! what stands in files, is not seen.
 
-use super::{Unparsable, command::Stdin, path, shell::Shell, word::Arg};
+use super::{command::Stdin, path, shell::Shell, word::Arg};
 
 const DELETES: [&str; 12] = [
     "rmtree(",
@@ -26,12 +26,7 @@ const WRITES: [&str; 16] = [
 ];
 
 /// Reads `name rest` if it runs code that is given with it.
-pub(super) fn read(
-    shell: &mut Shell<'_, '_>,
-    name: &str,
-    rest: &[Arg],
-    stdin: &Stdin,
-) -> Result<(), Unparsable> {
+pub(super) fn read(shell: &mut Shell<'_, '_>, name: &str, rest: &[Arg], stdin: &Stdin) {
     let stem = name.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.');
     let options: &[char] = match stem {
         "python" | "pypy" | "ipython" => &['c'],
@@ -40,11 +35,14 @@ pub(super) fn read(
         "php" => &['r'],
         "osascript" => &['e'],
         "awk" | "gawk" | "mawk" | "nawk" => &[],
-        _ => return Ok(()),
+        _ => return,
     };
     if stem.ends_with("awk") {
         let program = rest.iter().find(|it| !it.text.starts_with('-'));
-        return program.map_or(Ok(()), |it| code(shell, &it.text));
+        if let Some(program) = program {
+            code(shell, &program.text);
+        }
+        return;
     }
     let mut given = false;
     for (at, arg) in rest.iter().enumerate() {
@@ -55,34 +53,33 @@ pub(super) fn read(
             given = true;
             // `-c'code'` and `--eval=code` too.
             if let Some(code_text) = long.filter(|it| !it.is_empty()) {
-                code(shell, code_text)?;
+                code(shell, code_text);
             }
             if let Some(next) = rest.get(at + 1) {
-                code(shell, &next.text)?;
+                code(shell, &next.text);
             }
         } else if text.starts_with('-')
             && !text.starts_with("--")
             && text.get(1..2).is_some_and(|it| it.contains(options))
         {
             given = true;
-            code(shell, text.get(2..).unwrap_or_default())?;
+            code(shell, text.get(2..).unwrap_or_default());
         }
     }
     let file = rest
         .iter()
         .any(|it| !it.text.starts_with('-') || it.text == "-m" || it.text.starts_with("--version"));
     match stdin {
-        Stdin::Text(text) if !given => code(shell, text)?,
+        Stdin::Text(text) if !given => code(shell, text),
         Stdin::Pipe | Stdin::NamesInside if !given && !file => {
             shell.gather.facts.flags.unknown_command = true;
         }
         _ => (),
     }
-    Ok(())
 }
 
 /// Looks through a program's text.
-fn code(shell: &mut Shell<'_, '_>, text: &str) -> Result<(), Unparsable> {
+fn code(shell: &mut Shell<'_, '_>, text: &str) {
     shell.gather.scan(text);
     let lower = text.to_lowercase();
     for (at, mark) in DELETES.iter().flat_map(|mark| lower.match_indices(mark)) {
@@ -113,27 +110,26 @@ fn code(shell: &mut Shell<'_, '_>, text: &str) -> Result<(), Unparsable> {
                 shell.gather.write(literal);
             }
         }
-        as_command(shell, literal, &lower)?;
+        as_command(shell, literal, &lower);
     }
-    Ok(())
 }
 
 /// A literal that code could hand to a shell.
-fn as_command(shell: &mut Shell<'_, '_>, literal: &str, lower: &str) -> Result<(), Unparsable> {
+fn as_command(shell: &mut Shell<'_, '_>, literal: &str, lower: &str) {
     let runs = ["system", "exec", "spawn", "popen", "subprocess", "run(", "call(", "`", "shell"];
     if !literal.contains(' ') || !runs.iter().any(|it| lower.contains(it)) {
-        return list_call(shell, lower);
+        list_call(shell, lower);
+        return;
     }
     // Most literals are no commands, so what cannot be read is none.
     let before = shell.gather.facts.clone();
     if shell.inner(literal).is_err() {
         shell.gather.facts = before;
     }
-    Ok(())
 }
 
 /// `["rm", "-rf", "/"]`: words that become a command without a shell.
-fn list_call(shell: &mut Shell<'_, '_>, lower: &str) -> Result<(), Unparsable> {
+fn list_call(shell: &mut Shell<'_, '_>, lower: &str) {
     for mark in ["'rm'", "\"rm\""] {
         for (at, _) in lower.match_indices(mark) {
             let end =
@@ -145,7 +141,6 @@ fn list_call(shell: &mut Shell<'_, '_>, lower: &str) -> Result<(), Unparsable> {
             }
         }
     }
-    Ok(())
 }
 
 /// The texts between equal quotes; escapes are taken as they are.

@@ -108,7 +108,7 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
             _ => (),
         }
         network::read(self, &name, rest)?;
-        code::read(self.shell, &name, rest, &self.stdin)?;
+        code::read(self.shell, &name, rest, &self.stdin);
         effects::read(self.shell.gather, &name, rest);
         self.wrapped(&name, rest)
     }
@@ -206,13 +206,11 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
         let windows = ["pwsh", "powershell", "cmd"].contains(&name);
         let is_script = |text: &str| {
             let lower = text.to_lowercase();
-            match windows {
-                true => ["-c", "-command", "/c", "/k"].contains(&lower.as_str()),
-                false => {
-                    text == "--command"
-                        || (text.starts_with('-') && !text.starts_with("--") && text.contains('c'))
-                }
+            if windows {
+                return ["-c", "-command", "/c", "/k"].contains(&lower.as_str());
             }
+            let short = text.starts_with('-') && !text.starts_with("--");
+            text == "--command" || (short && text.contains('c'))
         };
         if windows && rest.iter().any(|it| it.text.to_lowercase().starts_with("-e")) {
             self.shell.gather.facts.flags.unknown_command = true;

@@ -21,7 +21,7 @@ pub(super) fn read(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
             }
         }
         "remove-item" | "ri" | "del" | "erase" | "rd" | "rmdir" => {
-            windows_remove(gather, name, rest)
+            windows_remove(gather, name, rest);
         }
         "dd" => {
             for file in rest.iter().filter_map(|it| it.text.strip_prefix("of=")) {
@@ -43,7 +43,7 @@ pub(super) fn read(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
             }
         }
         "crontab" if !rest.iter().any(|it| it.text == "-l") => {
-            drop(gather.write("/var/spool/cron"))
+            gather.write("/var/spool/cron");
         }
         "sed" | "perl" | "ruby" | "gawk" => edit_in_place(gather, rest),
         _ => written(gather, name, rest),

@@ -142,8 +142,7 @@ fn configured(shell: &mut Shell<'_, '_>, setting: &str) -> Result<(), Unparsable
     }
     if RUNS.contains(&key.as_str())
         || key.starts_with("filter.")
-        || key.ends_with(".cmd")
-        || key.ends_with(".command")
+        || matches!(key.rsplit('.').next(), Some("cmd" | "command"))
     {
         return shell.inner(value.trim_start_matches('!'));
     }

@@ -66,15 +66,12 @@ fn class(pattern: &[char], at: usize, it: char) -> Option<(bool, usize)> {
     let mut held = false;
     let mut rest = items;
     while let [from, tail @ ..] = rest {
-        rest = match tail {
-            ['-', to, after @ ..] => {
-                held |= (*from..=*to).contains(&it);
-                after
-            }
-            _ => {
-                held |= *from == it;
-                tail
-            }
+        rest = if let ['-', to, after @ ..] = tail {
+            held |= (*from..=*to).contains(&it);
+            after
+        } else {
+            held |= *from == it;
+            tail
         };
     }
     Some((held != negated, end + 1))

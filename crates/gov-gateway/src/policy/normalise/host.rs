@@ -129,9 +129,8 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
 fn number(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     match (lower.strip_prefix("0x"), lower.strip_prefix('0')) {
-        (Some(""), _) => Some(0),
+        (Some(""), _) | (None, Some("")) => Some(0),
         (Some(hex), _) => u64::from_str_radix(hex, 16).ok(),
-        (None, Some("")) => Some(0),
         (None, Some(octal)) => u64::from_str_radix(octal, 8).ok(),
         (None, None) => lower.parse().ok(),
     }

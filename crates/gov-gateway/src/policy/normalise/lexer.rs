@@ -85,16 +85,14 @@ impl Lexer {
                     }
                     return Ok(tokens);
                 }
-                '(' if self.cursor.looking_at("((") => match self.cursor.arithmetic(1) {
-                    Some(inside) => self.arithmetic(&inside, &mut tokens)?,
-                    None => {
+                '(' => {
+                    let double = self.cursor.looking_at("((");
+                    if let Some(inside) = double.then(|| self.cursor.arithmetic(1)).flatten() {
+                        self.arithmetic(&inside, &mut tokens)?;
+                    } else {
                         open += 1;
                         tokens.push(self.operator()?);
                     }
-                },
-                '(' => {
-                    open += 1;
-                    tokens.push(self.operator()?);
                 }
                 ')' => {
                     open -= 1;

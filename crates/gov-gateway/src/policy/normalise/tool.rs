@@ -64,7 +64,9 @@ pub(super) fn look_at(
     gather.facts.tool = plain_name(tool);
     let mut found = Vec::new();
     arguments::leaves("", value, &mut found);
-    found.iter().for_each(|leaf| gather.say(&leaf.text));
+    for leaf in &found {
+        gather.say(&leaf.text);
+    }
     let empty = Map::new();
     let arguments = value.as_object().unwrap_or(&empty);
     if server.is_none() && harness_tool(gather, &tool.to_lowercase(), arguments)? {

@@ -25,7 +25,7 @@ pub(super) fn read(
                 }
             }
             "-exec" | "-execdir" | "-ok" | "-okdir" => {
-                execute(command, &roots, rest.get(at + 1..))?
+                execute(command, &roots, rest.get(at + 1..))?;
             }
             "-x" | "-X" | "--exec" | "--exec-batch" if name != "find" => {
                 execute(command, &roots, rest.get(at + 1..))?;

@@ -168,11 +168,9 @@ impl Lexer {
                     'a' | 'b' | 'e' | 'E' | 'f' | 'v' => bytes.push(0x1b),
                     'c' => drop(self.cursor.next()),
                     'x' => bytes.extend(u8::try_from(self.digits(16, 2)).ok()),
-                    'u' => {
-                        put(&mut bytes, char::from_u32(self.digits(16, 4)).unwrap_or('\u{fffd}'))
-                    }
-                    'U' => {
-                        put(&mut bytes, char::from_u32(self.digits(16, 8)).unwrap_or('\u{fffd}'))
+                    it @ ('u' | 'U') => {
+                        let code = self.digits(16, if it == 'u' { 4 } else { 8 });
+                        put(&mut bytes, char::from_u32(code).unwrap_or('\u{fffd}'));
                     }
                     it @ '0'..='7' => {
                         let first = it.to_digit(8).unwrap_or_default();

@@ -22,8 +22,6 @@ pub(super) struct Scan {
     all_tainted: bool,
     loops: bool,
     moves: bool,
-    /// A loop or a function moves: its commands may run in directories that come later.
-    pub(super) moves_unsurely: bool,
 }
 
 const CHANGES_NAMES: [&str; 11] = [
@@ -53,8 +51,12 @@ impl Scan {
     pub(super) fn of(tokens: &[Token]) -> Self {
         let mut scan = Self::default();
         scan.add(tokens);
-        scan.moves_unsurely = scan.loops && scan.moves;
         scan
+    }
+
+    /// A loop or a function moves: its commands may run in directories that come later.
+    pub(super) fn moves_unsurely(&self) -> bool {
+        self.loops && self.moves
     }
 
     pub(super) fn is_assigned(&self, name: &str) -> bool {
