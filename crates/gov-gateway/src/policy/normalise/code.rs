@@ -100,7 +100,8 @@ fn code(shell: &mut Shell<'_, '_>, text: &str) {
     }
     let writes = WRITES.iter().any(|it| lower.contains(it)) || text.contains('>');
     for literal in literals(text) {
-        let literal = literal.as_str();
+        // Perl's `open(F, ">/file")`.
+        let literal = literal.trim_start_matches(['>', ' ']);
         if writes
             && (path::is_absolute(literal) || literal.starts_with('~'))
             && !literal.contains(char::is_whitespace)

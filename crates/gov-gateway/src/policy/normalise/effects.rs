@@ -57,8 +57,9 @@ fn written(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
         | "patch" | "sponge" | "mknod" | "mkfifo" | "umount" | "gzip" | "gunzip" | "bzip2"
         | "xz" | "new-item" | "set-content" | "add-content" | "out-file" | "mkswap" | "swapoff"
         | "visudo" => (Written::All, &["-m", "-s", "-d", "-t", "-r", "-n", "-i"]),
+        "chattr" | "setfacl" | "setfattr" => (Written::All, &["-m", "-x", "-M", "-n", "-v"]),
         "mv" | "move-item" | "rename" => (Written::All, &["-S", "--suffix"]),
-        "chmod" | "chown" | "chgrp" | "chattr" | "setfacl" | "setfattr" => {
+        "chmod" | "chown" | "chgrp" => {
             (Written::AfterFirst, &[])
         }
         "cp" | "ln" | "install" | "copy-item" | "mount" | "ditto" | "scp" => {
@@ -187,14 +188,10 @@ fn edit_in_place(gather: &mut Gather<'_>, rest: &[Arg]) {
         text.starts_with("--in-place")
             || (text.starts_with('-') && !text.starts_with("--") && text.contains('i'))
     });
-    let writes_file = |it: &&Arg| {
-        // sed's `w file` command.
-        it.text.rsplit_once("/w ").is_some_and(|(_, file)| path::is_absolute(file.trim()))
-    };
-    for arg in rest.iter().filter(writes_file) {
-        if let Some((_, file)) = arg.text.rsplit_once("/w ") {
-            gather.write(file.trim());
-        }
+    // sed's `w file` command.
+    let files = rest.iter().filter_map(|it| it.text.rsplit_once("w "));
+    for (_, file) in files.filter(|(_, file)| path::is_absolute(file.trim())) {
+        gather.write(file.trim());
     }
     if in_place {
         let has_script = rest.iter().any(|it| {

@@ -60,6 +60,12 @@ pub(super) fn read(shell: &mut Shell<'_, '_>, rest: &[Arg]) -> Result<(), Unpars
             }
             Ok(())
         }
+        Some("rm" | "mv") if !words.iter().any(|it| it.text == "--cached") => {
+            for target in words.iter().filter(|it| !it.text.starts_with('-')) {
+                shell.gather.write(&target.text);
+            }
+            Ok(())
+        }
         Some("worktree") => {
             if words.first().is_some_and(|it| it.text == "remove") {
                 for target in words.iter().skip(1).filter(|it| !it.text.starts_with('-')) {

@@ -7,9 +7,10 @@ pub(super) fn is_pattern(text: &str) -> bool {
 
 /// Whether one component of a path is a pattern that the shell could expand to `..`.
 ///
-/// A leading dot must be matched by a dot, so only patterns that begin with one could.
+/// A leading dot must be matched by a dot, so only patterns that begin with one could; a class is
+/// counted too, since shells differ.
 pub(super) fn could_be_parent(component: &str) -> bool {
-    component.starts_with('.') && is_pattern(component) && matches(component, "..")
+    component.starts_with(['.', '[']) && is_pattern(component) && matches(component, "..")
 }
 
 /// Whether `pattern` (`*`, `?`, `[…]`) matches the whole of `text`.

@@ -67,7 +67,7 @@ impl Protected {
     /// Whether `text`, code for one, mentions them.
     pub(super) fn mentioned(&self, text: &str) -> (bool, bool) {
         let lower = text.to_lowercase().replace('\\', "/");
-        let data = self.data_dir.iter().map(|it| it.to_lowercase()).any(|it| lower.contains(&it));
+        let data = self.data_dir.iter().map(|it| it.to_lowercase()).any(|it| mentions(&lower, &it));
         let file = DATA_FILES.iter().any(|it| lower.contains(it));
         let gov = data
             || (file && !lower.contains(char::is_whitespace))
@@ -126,6 +126,14 @@ fn stands_for(component: &str, name: &str) -> bool {
             && glob::is_pattern(component)
             && component != "*"
             && glob::matches(component, name))
+}
+
+/// Whether `text` names `path` or something below it, and not a longer name.
+fn mentions(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let after = text.get(at + path.len()..).and_then(|it| it.chars().next());
+        !after.is_some_and(|it| it.is_alphanumeric() || matches!(it, '-' | '_' | '.'))
+    })
 }
 
 /// `:7180`, or `/7180` as in `/dev/tcp/host/7180`, with no further digit.

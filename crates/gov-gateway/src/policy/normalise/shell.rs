@@ -338,6 +338,9 @@ impl<'g, 'a> Shell<'g, 'a> {
             "RUSTC_WRAPPER",
         ];
         let redefines = name.starts_with("BASH_FUNC_");
+        if name == "CDPATH" {
+            self.gather.dirs = vec![Some(UNKNOWN.to_string())];
+        }
         for value in values.iter().filter(|it| !it.text.is_empty()) {
             if runs.contains(&name) && !value.is_unknown() {
                 self.inner(&value.text)?;
