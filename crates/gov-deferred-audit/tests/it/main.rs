@@ -8,14 +8,14 @@
 
 mod appending;
 mod exporting;
+mod feeds;
 mod fixture;
 mod mutants;
 mod mutation_matrix;
 mod opening;
 mod outside_copies;
-mod rollbacks;
-mod feeds;
 mod restart;
+mod rollbacks;
 mod submit;
 mod supervise;
 mod support;

@@ -59,9 +59,7 @@ fn written(gather: &mut Gather<'_>, name: &str, rest: &[Arg]) {
         | "visudo" => (Written::All, &["-m", "-s", "-d", "-t", "-r", "-n", "-i"]),
         "chattr" | "setfacl" | "setfattr" => (Written::All, &["-m", "-x", "-M", "-n", "-v"]),
         "mv" | "move-item" | "rename" => (Written::All, &["-S", "--suffix"]),
-        "chmod" | "chown" | "chgrp" => {
-            (Written::AfterFirst, &[])
-        }
+        "chmod" | "chown" | "chgrp" => (Written::AfterFirst, &[]),
         "cp" | "ln" | "install" | "copy-item" | "mount" | "ditto" | "scp" => {
             (Written::Target, &["-m", "-o", "-g", "-S", "-P", "-i"])
         }
