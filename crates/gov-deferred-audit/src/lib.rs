@@ -1,4 +1,4 @@
-//! The signed log that a refusal cannot escape.
+#![doc = include_str!("../README.md")]
 
 mod drainer;
 pub mod entry;
