@@ -1,3 +1,14 @@
-//! The server, the command line and the doors.
+//! The server, the command line and the doors: the only crate that knows the others.
+//!
+//! ```text
+//! gov hook ──┐                                    ┌─▶ policy (Cedar) ─▶ decision
+//! HTTP ──────┴─▶ http/ (one file a route) ─▶ check ┤
+//!                                                 └─▶ signed log (refusals), answered with the record
+//! ```
+//!
+//! Start reading at [`cli`] for what the command can do, at `check` for how an action is judged.
 
+pub mod cli;
+pub mod client;
+pub mod hook;
 pub mod policy;

@@ -1,0 +1,91 @@
+//! The command line: one file a command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub mod audit;
+pub mod config;
+pub mod console;
+pub mod doctor;
+mod exit;
+pub mod hook;
+pub mod init;
+pub mod install;
+pub mod migrate;
+pub mod serve;
+pub mod tokens;
+
+pub use self::exit::{Exit, Failure, Outcome};
+
+/// Governs what AI agents do: they ask before they act, and every refusal is on record.
+#[derive(Debug, Parser)]
+#[command(name = "gov", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Make a data directory with keys and a starter policy.
+    Init(init::Init),
+    /// Bring the databases up to this build's schema.
+    Migrate(migrate::Migrate),
+    /// Show or check the configuration.
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Create, list and revoke access tokens.
+    #[command(subcommand)]
+    Tokens(tokens::Tokens),
+    /// Look for what is wrong with this installation.
+    Doctor(doctor::Doctor),
+    /// Answer a coding agent's hook: its JSON on standard input.
+    #[command(subcommand)]
+    Hook(hook::Hook),
+    /// Put gov in front of a coding agent.
+    #[command(subcommand)]
+    Install(install::Install),
+    /// Verify, export and repair the signed log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+impl Cli {
+    /// Runs the command that was given.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]: what went wrong, and the exit code that says whose move is next.
+    pub fn run(self) -> Outcome {
+        match self.command {
+            Command::Serve(it) => it.run(),
+            Command::Init(it) => it.run(),
+            Command::Migrate(it) => it.run(),
+            Command::Config(it) => it.run(),
+            Command::Tokens(it) => it.run(),
+            Command::Doctor(it) => it.run(),
+            Command::Hook(it) => it.run(),
+            Command::Install(it) => it.run(),
+            Command::Audit(it) => it.run(),
+        }
+    }
+}
+
+/// Where the settings come from; shared by every command that works on files.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Places {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data directory; by default `gov` in `$XDG_DATA_HOME`, else `~/.local/share/gov`.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 yes; 1 judged no; 2 usage or configuration; 3 cannot reach, lock or bind;
+4 could not be judged; 5 newer schema; 10 stopped with durable work left;
+11 stopped with records possibly missing.";

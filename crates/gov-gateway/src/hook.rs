@@ -1,0 +1,1 @@
+//! What coding agents send before they act, and what they are answered.
