@@ -1,0 +1,178 @@
+//! The table of keys: everything that can be configured, and nothing that has no effect.
+
+use std::time::Duration;
+
+use super::{Origin, Slot};
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// `section.key`.
+    pub path: &'static str,
+    /// Its type and limits, and where its value lives.
+    pub slot: Slot,
+    /// The default as it would be written; empty for "not set" and for an empty list.
+    pub default: &'static str,
+    /// What it does, for people.
+    pub effect: &'static str,
+}
+
+const fn key(path: &'static str, slot: Slot, default: &'static str, effect: &'static str) -> Key {
+    Key { path, slot, default, effect }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Every key there is.
+pub static KEYS: &[Key] = &[
+    key(
+        "server.data_dir",
+        Slot::Path(|it| &mut it.server.data_dir),
+        "",
+        "the data directory, mode 0700; not set: `gov` in `$XDG_DATA_HOME`, else `~/.local/share/gov`",
+    ),
+    key(
+        "server.listen",
+        Slot::Address(|it| &mut it.server.listen),
+        "127.0.0.1:7180",
+        "the address that is listened on; port 0 takes a free one",
+    ),
+    key(
+        "server.plaintext",
+        Slot::Switch(|it| &mut it.server.plaintext),
+        "false",
+        "allows HTTP without TLS on an address that other machines can reach",
+    ),
+    key(
+        "server.allowed_hosts",
+        Slot::List(|it| &mut it.server.allowed_hosts),
+        "",
+        "`Host` names that are accepted beside `localhost`, 127.0.0.1, [::1] and the listening address; without port",
+    ),
+    key(
+        "server.allowed_origins",
+        Slot::List(|it| &mut it.server.allowed_origins),
+        "",
+        "`Origin` values that are accepted beside the server's own, as `https://host[:port]`",
+    ),
+    key(
+        "server.metrics_public",
+        Slot::Switch(|it| &mut it.server.metrics_public),
+        "false",
+        "`/metrics` needs no token",
+    ),
+    key(
+        "server.max_connections",
+        Slot::Count { at: |it| &mut it.server.max_connections, min: 1, max: 65_536 },
+        "1024",
+        "the most connections at a time; more wait in the operating system's queue",
+    ),
+    key(
+        "server.header_timeout",
+        Slot::Span {
+            at: |it| &mut it.server.header_timeout,
+            min: MILLISECOND.saturating_mul(100),
+            max: MINUTE.saturating_mul(5),
+        },
+        "10s",
+        "how long a client may take to send the head of a request",
+    ),
+    key(
+        "server.request_timeout",
+        Slot::Span {
+            at: |it| &mut it.server.request_timeout,
+            min: MILLISECOND.saturating_mul(100),
+            max: MINUTE.saturating_mul(10),
+        },
+        "30s",
+        "how long a request may take from its head to its answer; after it the answer is 503 `timeout`",
+    ),
+    key(
+        "server.drain_timeout",
+        Slot::Span {
+            at: |it| &mut it.server.drain_timeout,
+            min: Duration::ZERO,
+            max: MINUTE.saturating_mul(5),
+        },
+        "5s",
+        "how long requests in flight may take after a shutdown began",
+    ),
+    key(
+        "server.log_level",
+        Slot::Choice(|it| &mut it.server.log_level),
+        "info",
+        "the least important messages that are written to standard error",
+    ),
+    key(
+        "server.log_format",
+        Slot::Choice(|it| &mut it.server.log_format),
+        "text",
+        "how messages are written",
+    ),
+    key(
+        "database.url",
+        Slot::Database(|it| &mut it.database.url),
+        "sqlite",
+        "where state lives; `sqlite` (files in the data directory) is all there is yet",
+    ),
+    key(
+        "log.checkpoint_log",
+        Slot::Path(|it| &mut it.log.checkpoint_log),
+        "",
+        "the outside copy of the signed log's checkpoints; not set: `checkpoints/checkpoints.log` in the data directory; put it on another disk",
+    ),
+    key(
+        "log.key",
+        Slot::Path(|it| &mut it.log.key),
+        "",
+        "the key that signs the log, mode 0600, made on first start; not set: `keys/audit-log.key` in the data directory",
+    ),
+    key(
+        "log.flush_timeout",
+        Slot::Span {
+            at: |it| &mut it.log.flush_timeout,
+            min: Duration::ZERO,
+            max: MINUTE.saturating_mul(5),
+        },
+        "5s",
+        "how long queued records may take to reach the log at shutdown; what is left stays in the spool, and the exit code is 10",
+    ),
+    key(
+        "durability.refuse",
+        Slot::Choice(|it| &mut it.durability.refuse),
+        "durable",
+        "what the answer to a refused or held action waits for: `durable`: its record is fsynced in the log; `spooled`: it survives a killed process, not a power loss",
+    ),
+    key(
+        "agents.auto_register",
+        Slot::Switch(|it| &mut it.agents.auto_register),
+        "true",
+        "registers an agent that asks for the first time; false refuses it as `unknown-agent`",
+    ),
+];
+
+/// What to say about a key that is not in the table.
+pub(super) fn unknown(path: &str, origin: &Origin) -> String {
+    let near = KEYS
+        .iter()
+        .map(|key| (strsim::damerau_levenshtein(path, key.path), key.path))
+        .min()
+        .filter(|(distance, near)| *distance <= near.len() / 3);
+    let Some((_, near)) = near else {
+        return format!("unknown key `{path}`; `gov config print` lists all there are");
+    };
+    match origin {
+        Origin::Environment(name) => format!(
+            "unknown key `{path}` in the variable `{name}`; did you mean `{}`?",
+            variable(near)
+        ),
+        _ => format!("unknown key `{path}`; did you mean `{near}`?"),
+    }
+}
+
+/// The environment variable that sets a key: `GOV__SERVER__LISTEN` for `server.listen`.
+#[must_use]
+pub fn variable(path: &str) -> String {
+    format!("GOV__{}", path.to_ascii_uppercase().replace('.', "__"))
+}

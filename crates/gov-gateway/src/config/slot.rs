@@ -1,0 +1,248 @@
+//! The types of values: what each accepts, and how it is written.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{Config, Given, span};
+
+/// The type of a value, its limits, and where it lives in [`Config`].
+#[derive(Clone, Copy)]
+pub enum Slot {
+    /// An IP address and a port.
+    Address(fn(&mut Config) -> &mut SocketAddr),
+    /// True or false.
+    Switch(fn(&mut Config) -> &mut bool),
+    /// A whole number.
+    Count {
+        /// Where it lives.
+        at: fn(&mut Config) -> &mut u64,
+        /// The smallest value.
+        min: u64,
+        /// The largest value.
+        max: u64,
+    },
+    /// A span of time.
+    Span {
+        /// Where it lives.
+        at: fn(&mut Config) -> &mut Duration,
+        /// The shortest span.
+        min: Duration,
+        /// The longest span.
+        max: Duration,
+    },
+    /// A path; empty is not set.
+    Path(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// A list of texts; in the environment separated by commas.
+    List(fn(&mut Config) -> &mut Vec<String>),
+    /// One of some words.
+    Choice(fn(&mut Config) -> &mut dyn Choose),
+    /// A database.
+    Database(fn(&mut Config) -> &mut Backend),
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.type_text())
+    }
+}
+
+impl Slot {
+    /// The type and its limits, for people.
+    #[must_use]
+    pub fn type_text(&self) -> String {
+        match self {
+            Self::Address(_) => "address and port".to_owned(),
+            Self::Switch(_) => "true or false".to_owned(),
+            Self::Count { min, max, .. } => format!("whole number from {min} to {max}"),
+            Self::Span { min, max, .. } => {
+                format!("span from {} to {}", span::show(*min), span::show(*max))
+            }
+            Self::Path(_) => "path".to_owned(),
+            Self::List(_) => "list of texts".to_owned(),
+            Self::Choice(at) => {
+                let words: Vec<_> =
+                    at(&mut Config::default()).words().iter().map(|it| format!("`{it}`")).collect();
+                words.join(" or ")
+            }
+            Self::Database(_) => "`sqlite`".to_owned(),
+        }
+    }
+
+    /// A default of the table as it would have been given.
+    pub(super) fn default_given(&self, text: &str) -> Given {
+        match self {
+            Self::List(_) if text.is_empty() => Given::List(Vec::new()),
+            _ => Given::Text(text.to_owned()),
+        }
+    }
+
+    /// Sets the value; the error says what is accepted and what was received.
+    pub(super) fn set(&self, config: &mut Config, given: &Given) -> Result<(), String> {
+        let wanted = |received: &dyn fmt::Display| {
+            format!("must be {}; received `{received}`", self.wanted())
+        };
+        if let Self::List(at) = self {
+            *at(config) = match given {
+                Given::List(texts) => texts.clone(),
+                Given::Text(text) => text
+                    .split(',')
+                    .map(|it| it.trim().to_owned())
+                    .filter(|it| !it.is_empty())
+                    .collect(),
+                _ => return Err(wanted(given)),
+            };
+            return Ok(());
+        }
+        let text = match (self, given) {
+            (_, Given::Text(text)) => text.clone(),
+            (Self::Switch(_), Given::Switch(value)) => value.to_string(),
+            (Self::Count { .. }, Given::Number(number)) => number.clone(),
+            _ => return Err(wanted(given)),
+        };
+        match self {
+            Self::Address(at) => *at(config) = text.parse().map_err(|_| wanted(&text))?,
+            Self::Switch(at) => *at(config) = text.parse().map_err(|_| wanted(&text))?,
+            Self::Count { at, min, max } => {
+                let number = text.parse().ok().filter(|it| (min..=max).contains(&it));
+                *at(config) = number.ok_or_else(|| wanted(&text))?;
+            }
+            Self::Span { at, min, max } => {
+                let span = span::parse(&text).filter(|it| (min..=max).contains(&it));
+                *at(config) = span.ok_or_else(|| wanted(&text))?;
+            }
+            Self::Path(at) => *at(config) = (!text.is_empty()).then(|| text.into()),
+            Self::Choice(at) => {
+                if !at(config).choose(&text) {
+                    return Err(wanted(&text));
+                }
+            }
+            Self::Database(at) => *at(config) = Backend::read(&text)?,
+            // Handled above.
+            Self::List(_) => (),
+        }
+        Ok(())
+    }
+
+    fn wanted(&self) -> String {
+        match self {
+            Self::Address(_) => "an IP address and a port, such as `127.0.0.1:7180`".to_owned(),
+            Self::Span { .. } => format!("a {}, such as `15m`", self.type_text()),
+            Self::Count { .. } | Self::Path(_) | Self::List(_) => format!("a {}", self.type_text()),
+            Self::Switch(_) | Self::Choice(_) | Self::Database(_) => self.type_text(),
+        }
+    }
+
+    /// The effective value as it would be written in the file.
+    pub(super) fn show(&self, config: &Config) -> String {
+        // The accessors borrow mutably, so they work on a copy.
+        let config = &mut config.clone();
+        let quoted = |text: &dyn fmt::Display| toml::Value::String(text.to_string()).to_string();
+        match self {
+            Self::Address(at) => quoted(at(config)),
+            Self::Switch(at) => at(config).to_string(),
+            Self::Count { at, .. } => at(config).to_string(),
+            Self::Span { at, .. } => quoted(&span::show(*at(config))),
+            Self::Path(at) => match at(config) {
+                Some(path) => quoted(&path.display()),
+                None => quoted(&""),
+            },
+            Self::List(at) => {
+                toml::Value::Array(at(config).iter().cloned().map(Into::into).collect()).to_string()
+            }
+            Self::Choice(at) => quoted(&at(config).word()),
+            Self::Database(_) => quoted(&"sqlite"),
+        }
+    }
+}
+
+/// A value that is one of some words.
+pub trait Choose {
+    /// All of them.
+    fn words(&self) -> &'static [&'static str];
+    /// The chosen one.
+    fn word(&self) -> &'static str;
+    /// Takes the one that is called so; `false` if there is none.
+    fn choose(&mut self, word: &str) -> bool;
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident {
+        $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)*
+    })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl Choose for $name {
+            fn words(&self) -> &'static [&'static str] {
+                &[$($word),*]
+            }
+
+            fn word(&self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            fn choose(&mut self, word: &str) -> bool {
+                match word {
+                    $($word => *self = Self::$variant,)*
+                    _ => return false,
+                }
+                true
+            }
+        }
+    )*};
+}
+
+choices! {
+    /// What the answer to a refused action waits for.
+    RefusalDurability {
+        /// Until the record is fsynced in the log.
+        #[default]
+        Durable => "durable",
+        /// Until the record is in the kernel's hands.
+        Spooled => "spooled",
+    }
+    /// The least important messages that are written.
+    LogLevel {
+        /// Only what failed.
+        Error => "error",
+        /// And what may fail.
+        Warn => "warn",
+        /// And what happens seldom.
+        #[default]
+        Info => "info",
+        /// And what happens often.
+        Debug => "debug",
+        /// Everything.
+        Trace => "trace",
+    }
+    /// How messages are written.
+    LogFormat {
+        /// A line for people.
+        #[default]
+        Text => "text",
+        /// A JSON object a line.
+        Json => "json",
+    }
+}
+
+/// Which database keeps the state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// SQLite files in the data directory.
+    #[default]
+    Sqlite,
+}
+
+impl Backend {
+    /// Never repeats the text: a database URL holds a password.
+    fn read(text: &str) -> Result<Self, String> {
+        match text.split(':').next() {
+            Some("sqlite") if text == "sqlite" => Ok(Self::Sqlite),
+            Some("postgres" | "postgresql") => Err("names PostgreSQL, which is not yet there; \
+                leave it out to keep state in SQLite files in the data directory"
+                .to_owned()),
+            _ => Err("must be `sqlite`; received something else".to_owned()),
+        }
+    }
+}
