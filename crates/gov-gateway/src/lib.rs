@@ -11,5 +11,8 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod data_dir;
 pub mod hook;
+pub mod identity;
 pub mod policy;
+pub mod store;
