@@ -1,8 +1,6 @@
 //! The command line: one file a command.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub mod audit;
 pub mod config;
@@ -13,10 +11,14 @@ pub mod hook;
 pub mod init;
 pub mod install;
 pub mod migrate;
+mod places;
 pub mod serve;
 pub mod tokens;
 
-pub use self::exit::{Exit, Failure, Outcome};
+pub use self::{
+    exit::{Exit, Failure, Outcome},
+    places::Places,
+};
 
 /// Governs what AI agents do: they ask before they act, and every refusal is on record.
 #[derive(Debug, Parser)]
@@ -72,17 +74,6 @@ impl Cli {
             Command::Audit(it) => it.run(),
         }
     }
-}
-
-/// Where the settings come from; shared by every command that works on files.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Places {
-    /// The configuration file (TOML).
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The data directory; by default `gov` in `$XDG_DATA_HOME`, else `~/.local/share/gov`.
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
 }
 
 const EXIT_CODES: &str = "\

@@ -17,7 +17,7 @@ use self::{
     source::Setting,
 };
 pub use self::{
-    slot::{Backend, LogFormat, LogLevel, RefusalDurability, Slot},
+    slot::{Backend, Choose, LogFormat, LogLevel, RefusalDurability, Slot},
     source::{Given, Origin, Sources},
 };
 
@@ -77,8 +77,8 @@ pub struct Database {
 pub struct Log {
     /// The outside copy of the checkpoints; `None` for the place in the data directory.
     pub checkpoint_log: Option<PathBuf>,
-    /// The signing key; `None` for the place in the data directory.
-    pub key: Option<PathBuf>,
+    /// The directory of the signing keys; `None` for the place in the data directory.
+    pub key_dir: Option<PathBuf>,
     /// How long queued records may take to reach the log after the last request.
     pub flush_timeout: Duration,
 }

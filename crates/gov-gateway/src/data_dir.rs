@@ -144,12 +144,6 @@ impl DataDir {
         self.keys().join("redaction.key")
     }
 
-    /// The key that signs the log, unless the configuration names another.
-    #[must_use]
-    pub fn audit_log_key(&self) -> PathBuf {
-        self.keys().join("audit-log.key")
-    }
-
     /// The outside copy of the log's checkpoints, unless the configuration names another.
     #[must_use]
     pub fn checkpoint_log(&self) -> PathBuf {

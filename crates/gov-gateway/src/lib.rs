@@ -8,11 +8,19 @@
 //!
 //! Start reading at [`cli`] for what the command can do, at `check` for how an action is judged.
 
+pub mod check;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod data_dir;
+pub mod feed;
+pub mod gov_db;
 pub mod hook;
+pub mod http;
 pub mod identity;
+pub mod meters;
+pub mod offline;
 pub mod policy;
+pub mod registry;
+pub mod server;
 pub mod store;

@@ -51,3 +51,9 @@ create table gateway_run (
     started_at integer not null,
     ended_at   integer
 ) strict;
+
+-- Up to which row of the history the signed log has all.
+create table gateway_feed (
+    one    integer not null primary key check (one = 1),
+    cursor integer not null check (cursor >= 0)
+) strict;

@@ -1,16 +1,35 @@
 //! `gov config`: the effective configuration.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
-use super::{Exit, Failure, Outcome};
+use super::{Exit, Outcome, Places, console};
+use crate::config::Origin;
 
-/// `gov config`: the effective configuration.
+/// `gov config`.
 #[derive(Debug, Subcommand)]
 pub enum Config {
-    /// Read the configuration and say what is wrong with it.
-    Check,
-    /// Print every key with its value and where it comes from.
-    Print,
+    /// Read the configuration and say everything that is wrong with it.
+    Check(Check),
+    /// Print every key with its effective value and where that comes from.
+    Print(Print),
+}
+
+/// `gov config check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    places: Places,
+}
+
+/// `gov config print`.
+#[derive(Debug, Args)]
+pub struct Print {
+    #[command(flatten)]
+    places: Places,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Config {
@@ -18,8 +37,42 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Failure`]: it is not there yet.
+    /// [`super::Failure`] with [`Exit::Usage`] and every problem on a line of its own.
     pub fn run(self) -> Outcome {
-        Err(Failure::new(Exit::Usage, "not there yet"))
+        match self {
+            Self::Check(check) => {
+                let loaded = check.places.load(&[])?;
+                let set = loaded.entries().filter(|(.., it)| **it != Origin::Default).count();
+                console::line(&format!("the configuration is right; {set} keys are set"))?;
+            }
+            Self::Print(print) => print.run()?,
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+impl Print {
+    fn run(self) -> Result<(), super::Failure> {
+        let loaded = self.places.load(&[])?;
+        if self.json {
+            let entries: Vec<Value> = loaded
+                .entries()
+                .map(|(key, value, origin)| {
+                    json!({ "key": key.path, "value": value, "source": origin.to_string() })
+                })
+                .collect();
+            return console::line(&Value::from(entries).to_string());
+        }
+        // As a file would have it: what is printed can be read back.
+        let mut section = "";
+        for (key, value, origin) in loaded.entries() {
+            let (of, name) = key.path.split_once('.').unwrap_or(("", key.path));
+            if section != of {
+                console::line(&format!("[{of}]"))?;
+                section = of;
+            }
+            console::line(&format!("{name} = {value}  # {origin}"))?;
+        }
+        Ok(())
     }
 }

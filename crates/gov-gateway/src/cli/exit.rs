@@ -38,36 +38,48 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    what: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    // INVARIANT: one of the two is there.
+    what: Option<String>,
+    error: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
     /// A failure in our own words: lower case, no full stop, with the way out.
     #[must_use]
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), source: None }
+        Self { exit, what: Some(what.into()), error: None }
     }
 
-    /// A failure with its cause.
+    /// A failure in our own words, and its cause.
     #[must_use]
     pub fn because(
         exit: Exit,
         what: impl Into<String>,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
+        cause: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { exit, what: what.into(), source: Some(source.into()) }
+        Self { exit, what: Some(what.into()), error: Some(cause.into()) }
+    }
+
+    /// An error that says it all itself.
+    #[must_use]
+    pub fn of(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit, what: None, error: Some(error.into()) }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        match (&self.what, &self.error) {
+            (Some(what), _) => f.write_str(what),
+            (None, Some(error)) => error.fmt(f),
+            (None, None) => f.write_str("failed"),
+        }
     }
 }
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|it| it as _)
+        let error: &(dyn Error + 'static) = self.error.as_deref()?;
+        if self.what.is_some() { Some(error) } else { error.source() }
     }
 }

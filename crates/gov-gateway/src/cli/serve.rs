@@ -1,20 +1,139 @@
 //! `gov serve`: the server.
 
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
+
 use clap::Args;
+use gov_core::SystemClock;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
-use super::{Exit, Failure, Outcome};
+use super::{
+    Exit, Failure, Outcome, Places, console,
+    places::{Setting, utf8},
+};
+use crate::{
+    config::{Choose as _, Config, LogFormat},
+    server::{Ended, Server, StartError, Started},
+};
 
-/// `gov serve`: the server.
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// Without any configuration it makes a data directory with keys, the `balanced` policy and an
+/// admin token, and listens on 127.0.0.1:7180.
 #[derive(Debug, Args)]
-pub struct Serve {}
+pub struct Serve {
+    #[command(flatten)]
+    places: Places,
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// The database; SQLite files in the data directory are all there is yet.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Where the outside copy of the signed log's checkpoints goes: another disk.
+    #[arg(long, value_name = "FILE")]
+    checkpoint_log: Option<PathBuf>,
+    /// The directory of the keys that sign the log.
+    #[arg(long, value_name = "DIR")]
+    audit_key: Option<PathBuf>,
+}
 
 impl Serve {
     /// Runs the command.
     ///
     /// # Errors
     ///
-    /// [`Failure`]: it is not there yet.
+    /// [`Failure`]: the server did not start.
     pub fn run(self) -> Outcome {
-        Err(Failure::new(Exit::Usage, "not there yet"))
+        let text = |flag, path, it: &Option<PathBuf>| -> Result<Setting, Failure> {
+            Ok((flag, path, it.as_deref().map(|it| utf8(flag, it)).transpose()?))
+        };
+        let loaded = self.places.load(&[
+            ("--listen", "server.listen", self.listen.clone()),
+            ("--database-url", "database.url", self.database_url.clone()),
+            text("--checkpoint-log", "log.checkpoint_log", &self.checkpoint_log)?,
+            text("--audit-key", "log.key_dir", &self.audit_key)?,
+        ])?;
+        write_log(&loaded.config)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::because(Exit::NotJudged, "no threads to run on", error))?;
+        runtime.block_on(serve(&loaded.config))
+    }
+}
+
+async fn serve(config: &Config) -> Outcome {
+    // Before anything is made: a signal that comes early ends it in order too.
+    let shutdown = CancellationToken::new();
+    let watcher = tokio::spawn(stop_on_signal(shutdown.clone())?);
+    let server = Server::start(config, Arc::new(SystemClock)).await?;
+    console::line(&describe(server.started()))?;
+    let ended = server.run(shutdown).await;
+    watcher.abort();
+    Ok(match ended {
+        Ended::Clean => Exit::Yes,
+        Ended::WorkLeft(records) => {
+            tracing::warn!(records, "records wait in the spool for the next start");
+            Exit::WorkLeft
+        }
+        Ended::RecordsMissing(records) => {
+            tracing::error!(records, "records are possibly missing");
+            Exit::RecordsMissing
+        }
+    })
+}
+
+fn stop_on_signal(shutdown: CancellationToken) -> Result<impl Future<Output = ()>, Failure> {
+    let on = |kind| {
+        signal(kind)
+            .map_err(|error| Failure::because(Exit::NotJudged, "cannot listen for signals", error))
+    };
+    let (mut terminate, mut interrupt) =
+        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+        shutdown.cancel();
+    })
+}
+
+/// Five lines: what runs, where it keeps things, what it judges by, what it signs, who may ask.
+fn describe(started: &Started) -> String {
+    let Started { address, data_dir, policy: (policy, version), log, admin_token } = started;
+    let made = if data_dir.was_created() { "made now" } else { "as it was" };
+    let token = match admin_token {
+        Some(token) => format!("admin token, shown only now: {token}"),
+        None => "tokens: as they were; `gov tokens list` shows them".to_owned(),
+    };
+    format!(
+        "gov {} listens on http://{address}\n\
+         data directory: {} ({made})\n\
+         policy: {policy}, version {version}\n\
+         signed log: {log}\n\
+         {token}",
+        env!("CARGO_PKG_VERSION"),
+        data_dir.path().display(),
+    )
+}
+
+/// Messages go to standard error, once for the process.
+fn write_log(config: &Config) -> Result<(), Failure> {
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(tracing_subscriber::EnvFilter::new(config.server.log_level.word()));
+    let installed = match config.server.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    installed.map_err(|error| Failure::because(Exit::NotJudged, "cannot write messages", error))
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::of(error.exit(), error)
     }
 }

@@ -1,18 +1,74 @@
-//! `gov tokens`: access tokens.
+//! `gov tokens`: access tokens, over HTTP while a server runs, else on the files.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use gov_core::{Clock as _, SystemClock, TokenId, text};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use super::{Exit, Failure, Outcome};
+use super::{Exit, Failure, Outcome, Places, console};
+use crate::{
+    client::{Client, Patience, Reply, Token as Credential, problem::Problem},
+    offline,
+    registry::{CreatedToken, NewToken, RegistryError, TokenList, TokenView},
+};
 
-/// `gov tokens`: access tokens.
+mod files;
+
+/// `gov tokens`.
 #[derive(Debug, Subcommand)]
 pub enum Tokens {
-    /// Create a token.
-    Create,
-    /// List the tokens.
-    List,
-    /// Revoke a token.
-    Revoke,
+    /// Create a token; its text is shown once.
+    Create(Create),
+    /// List the tokens, without their secrets.
+    List(List),
+    /// Revoke a token at once.
+    Revoke(Revoke),
+}
+
+/// Which tokens: those of the server that `GOV_URL` names (with an admin's `GOV_TOKEN`), else
+/// those in the files, while no server runs on them.
+#[derive(Debug, Args)]
+pub struct Where {
+    #[command(flatten)]
+    places: Places,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `gov tokens create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// `agent`, `auditor`, `operator` or `admin`.
+    #[arg(long)]
+    scope: String,
+    /// The agent it speaks for, with scope `agent`.
+    #[arg(long, value_name = "ID")]
+    agent: Option<String>,
+    /// How long it lives, such as `30d`; for ever if not given.
+    #[arg(long, value_name = "SPAN")]
+    expires: Option<String>,
+    /// Also register the agent: for servers with `agents.auto_register = false`.
+    #[arg(long)]
+    register: bool,
+    #[command(flatten)]
+    at: Where,
+}
+
+/// `gov tokens list`.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    at: Where,
+}
+
+/// `gov tokens revoke`.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// The token: `tok_…`.
+    id: String,
+    #[command(flatten)]
+    at: Where,
 }
 
 impl Tokens {
@@ -20,8 +76,123 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// [`Failure`]: it is not there yet.
+    /// [`Failure`]: what was asked for is not possible, or neither server nor files can be used.
     pub fn run(self) -> Outcome {
-        Err(Failure::new(Exit::Usage, "not there yet"))
+        match self {
+            Self::Create(it) => it.run()?,
+            Self::List(it) => it.run()?,
+            Self::Revoke(it) => it.run()?,
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+impl Create {
+    fn run(self) -> Result<(), Failure> {
+        let (agent, expires) = (self.agent.as_deref(), self.expires.as_deref());
+        let new = NewToken::read(&self.scope, agent, expires, self.register)?;
+        let created: CreatedToken = match self.at.server()? {
+            Some(server) => {
+                let body = json!({
+                    "scope": self.scope, "agent_id": agent,
+                    "expires_in": expires, "register": self.register,
+                });
+                ask(server.post("/v1/tokens", body.to_string().into_bytes()))?
+            }
+            None => files::with_registry(&self.at.places, async |registry| {
+                registry.create_token(new, "gov tokens").await
+            })?,
+        };
+        if self.at.json {
+            return json_line(&created);
+        }
+        console::line(&format!("{}\ntoken, shown only now: {}", row(&created.view), created.token))
+    }
+}
+
+impl List {
+    fn run(self) -> Result<(), Failure> {
+        let list: TokenList = match self.at.server()? {
+            Some(server) => ask(server.get("/v1/tokens"))?,
+            None => files::list(&self.at.places, SystemClock.now())?,
+        };
+        if self.at.json {
+            return json_line(&list);
+        }
+        if list.items.is_empty() {
+            return console::line("no tokens; `gov tokens create` makes one");
+        }
+        list.items.iter().try_for_each(|it| console::line(&row(it)))
+    }
+}
+
+impl Revoke {
+    fn run(self) -> Result<(), Failure> {
+        let id: TokenId = self.id.parse().map_err(|error| Failure::of(Exit::Usage, error))?;
+        let revoked: TokenView = match self.at.server()? {
+            Some(server) => ask(server.post(&format!("/v1/tokens/{id}/revoke"), Vec::new()))?,
+            None => files::with_registry(&self.at.places, async |registry| {
+                registry.revoke_token(id, "gov tokens").await
+            })?,
+        };
+        if self.at.json { json_line(&revoked) } else { console::line(&row(&revoked)) }
+    }
+}
+
+impl Where {
+    /// The server to ask; `None` for the files. Flags that name files win over the environment.
+    fn server(&self) -> Result<Option<Client>, Failure> {
+        let named = self.places.data_dir.is_some() || self.places.config.is_some();
+        let url = std::env::var("GOV_URL").ok().filter(|_| !named);
+        let Some(url) = url else { return Ok(None) };
+        let usage = |error| Failure::of(Exit::Usage, error);
+        let token = Credential::find(None)
+            .map_err(|it| usage(Box::<dyn std::error::Error + Send + Sync>::from(it)))?;
+        Client::new(&url, token.as_ref(), Patience::default())
+            .map(Some)
+            .map_err(|it| usage(it.into()))
+    }
+}
+
+/// Waits for a server's answer and reads it.
+fn ask<T: DeserializeOwned>(
+    call: impl Future<Output = Result<Reply, crate::client::ClientError>>,
+) -> Result<T, Failure> {
+    let reply = offline::block_on(call)?.map_err(|it| Failure::of(Exit::Unreachable, it))?;
+    match reply.status {
+        200..300 => serde_json::from_slice(&reply.body)
+            .map_err(|it| Failure::because(Exit::NotJudged, "the answer is not ours", it)),
+        500.. => Err(Failure::new(Exit::NotJudged, Problem::of(&reply).to_string())),
+        _ => Err(Failure::new(Exit::Usage, Problem::of(&reply).to_string())),
+    }
+}
+
+fn row(view: &TokenView) -> String {
+    let agent = view.agent_id.as_ref().map(|it| format!("  {}", text::escape(it.as_str())));
+    let until = view.expires_at.map(|it| format!("  until {it}"));
+    format!(
+        "{}  {:8}  {:7}  {}{}{}",
+        view.id,
+        view.scope,
+        view.status,
+        view.created_at,
+        until.unwrap_or_default(),
+        agent.unwrap_or_default()
+    )
+}
+
+fn json_line(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Failure::because(Exit::NotJudged, "the answer is no JSON", error))?;
+    console::line(&text)
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let exit = match error {
+            RegistryError::Store(_) | RegistryError::NoRandomness(_) => Exit::NotJudged,
+            _ => Exit::Usage,
+        };
+        Self::of(exit, error)
     }
 }

@@ -123,10 +123,10 @@ pub static KEYS: &[Key] = &[
         "the outside copy of the signed log's checkpoints; not set: `checkpoints/checkpoints.log` in the data directory; put it on another disk",
     ),
     key(
-        "log.key",
-        Slot::Path(|it| &mut it.log.key),
+        "log.key_dir",
+        Slot::Path(|it| &mut it.log.key_dir),
         "",
-        "the key that signs the log, mode 0600, made on first start; not set: `keys/audit-log.key` in the data directory",
+        "the directory of the keys that sign the log, made on first start; not set: `keys` in the data directory",
     ),
     key(
         "log.flush_timeout",

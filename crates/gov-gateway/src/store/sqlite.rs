@@ -7,7 +7,7 @@ use gov_core::{AgentId, AuditEventKind, Payload, Timestamp, TokenId, canonical, 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Change, HistoryRow, Run, StoreError, StoredPolicy};
-use crate::identity::{Scope, Token};
+use crate::identity::Token;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -265,6 +265,33 @@ pub fn put_run(db: &Connection, run: &Run) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Up to which row of the history the signed log has all; 0 at first.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub fn feed_cursor(db: &Connection) -> Result<i64, StoreError> {
+    let cursor = db
+        .prepare_cached("select cursor from gateway_feed")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(cursor.unwrap_or(0))
+}
+
+/// Moves the cursor of the history.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub fn set_feed_cursor(db: &Connection, cursor: i64) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "insert into gateway_feed (one, cursor) values (1, ?1)
+         on conflict (one) do update set cursor = excluded.cursor",
+    )?
+    .execute([cursor])?;
+    Ok(())
+}
+
 fn time(micros: i64) -> Option<Timestamp> {
     Timestamp::from_micros(micros)
 }
@@ -286,6 +313,7 @@ fn name(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Scope;
 
     fn database() -> Connection {
         let db = Connection::open_in_memory().unwrap();

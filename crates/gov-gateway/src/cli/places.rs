@@ -1,0 +1,83 @@
+//! Where settings come from: the flags that every command on files shares.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{Exit, Failure};
+use crate::{
+    config::{self, Loaded, Sources},
+    data_dir::{DataDir, DataDirError},
+};
+
+/// A flag that sets a key: the flag, the key's path, the value if it was given.
+pub(super) type Setting = (&'static str, &'static str, Option<String>);
+
+/// Where the settings come from.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Places {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data directory; by default `gov` in `$XDG_DATA_HOME`, else `~/.local/share/gov`.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Places {
+    /// The effective configuration: file, environment, these flags and `more` of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] with [`Exit::Usage`] and every problem on a line of its own.
+    pub(super) fn load(&self, more: &[Setting]) -> Result<Loaded, Failure> {
+        let file = self.config.as_ref().map(|path| match fs::read_to_string(path) {
+            Ok(text) => Ok((path.clone(), text)),
+            Err(error) => {
+                let what = format!("cannot read the configuration `{}`", path.display());
+                Err(Failure::because(Exit::Usage, what, error))
+            }
+        });
+        let data_dir = self.data_dir.as_deref().map(|path| utf8("--data-dir", path));
+        let flags = more
+            .iter()
+            .cloned()
+            .chain([("--data-dir", "server.data_dir", data_dir.transpose()?)])
+            .filter_map(|(flag, path, value)| value.map(|value| (flag, path, value)));
+        let sources = Sources {
+            file: file.transpose()?,
+            environment: std::env::vars_os().collect(),
+            flags: flags.collect(),
+        };
+        config::load(&sources).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+    }
+
+    /// Where the data directory is to be.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]: as from [`Places::load`], or there is no place for one.
+    pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
+        match self.load(&[])?.config.server.data_dir {
+            Some(path) => Ok(path),
+            None => DataDir::default_path(|name| std::env::var_os(name)).map_err(Failure::from),
+        }
+    }
+}
+
+/// A path as the configuration takes it.
+pub(super) fn utf8(flag: &str, path: &Path) -> Result<String, Failure> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        let shown = path.display();
+        Failure::new(Exit::Usage, format!("`{flag}` must be UTF-8; received `{shown}`"))
+    })
+}
+
+impl From<DataDirError> for Failure {
+    fn from(error: DataDirError) -> Self {
+        crate::server::StartError::from(error).into()
+    }
+}

@@ -1,0 +1,194 @@
+//! `gov.db`, open: its schema, what it holds at start, and its first contents.
+
+use std::{collections::BTreeMap, path::Path};
+
+use gov_core::{AgentId, AuditEventKind, Timestamp, TokenId};
+use gov_store::{
+    migrations::{Component, Migration},
+    sqlite::{Database, DatabaseOptions, OpenError, ReadError, Sync, WriteError},
+};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::{
+    identity::{Scope, Token, TokenSecret},
+    policy::Starter,
+    registry::{self, RegistryError},
+    store::{Run, StoreError, StoredPolicy, sqlite},
+};
+
+/// The gateway's own tables.
+pub static COMPONENT: Component = Component {
+    name: "gateway",
+    migrations: &[Migration {
+        version: 1,
+        what: "tokens, agents, policies, history, runs",
+        sql: include_str!("../migrations/sqlite/0001_gateway.sql"),
+        min_reader: 1,
+    }],
+};
+
+/// The open file.
+#[derive(Debug)]
+pub struct GovDb {
+    /// Its doors.
+    pub database: Database,
+}
+
+/// What the file holds at start.
+#[derive(Debug)]
+pub struct Contents {
+    /// Every token.
+    pub tokens: Vec<Token>,
+    /// Every agent.
+    pub agents: Vec<(AgentId, Timestamp)>,
+    /// The active policy.
+    pub policy: Option<StoredPolicy>,
+}
+
+/// `gov.db` does not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GovDbError {
+    /// It cannot be opened; the schema may be newer.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot be read.
+    #[error("cannot read gov.db")]
+    Read(#[from] ReadError<StoreError>),
+    /// It cannot be written.
+    #[error("cannot write gov.db")]
+    Write(#[from] WriteError<StoreError>),
+    /// A first content could not be made.
+    #[error(transparent)]
+    Content(#[from] RegistryError),
+    /// It has a policy already.
+    #[error("the data directory has policy version {version} (`{name}`) already")]
+    HasPolicy {
+        /// Which version.
+        version: u64,
+        /// Which starter.
+        name: String,
+    },
+}
+
+impl GovDb {
+    /// Opens the file, makes it where it is missing, and brings it up to this build's schema.
+    ///
+    /// Does blocking I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
+        let options = DatabaseOptions::new("gov");
+        Ok(Self { database: Database::open(path, &options, &[&COMPONENT], now)? })
+    }
+
+    /// What it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`GovDbError::Read`].
+    pub async fn contents(&self) -> Result<Contents, GovDbError> {
+        let read = |db: &Connection| {
+            Ok(Contents {
+                tokens: sqlite::tokens(db)?,
+                agents: sqlite::agents(db)?,
+                policy: sqlite::active_policy(db)?,
+            })
+        };
+        Ok(self.database.readers.read(read).await?)
+    }
+
+    /// Puts in the first policy and the first admin token, whose text is returned: it is shown
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// [`GovDbError::HasPolicy`], and nothing is changed.
+    pub async fn found(&self, starter: Starter, now: Timestamp) -> Result<TokenSecret, GovDbError> {
+        let secret = TokenSecret::generate(TokenId::at(now)).map_err(RegistryError::from)?;
+        let token = Token {
+            id: secret.id(),
+            secret_hash: secret.hash(),
+            scope: Scope::Admin,
+            agent_id: None,
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+        };
+        let policy = StoredPolicy {
+            version: 1,
+            name: starter.name().to_owned(),
+            text: starter.text().to_owned(),
+        };
+        let payload = json!({ "actor": "gov init", "name": policy.name });
+        let activated = AuditEventKind::PolicyActivated;
+        let changes = [
+            registry::change(activated, now, None, Some(policy.version), &payload)?,
+            registry::token_change(AuditEventKind::AdminTokenCreated, &token, now, "gov init")?,
+        ];
+        let job = move |db: &Connection| {
+            if let Some(StoredPolicy { version, name, .. }) = sqlite::active_policy(db)? {
+                return Ok(Err(GovDbError::HasPolicy { version, name }));
+            }
+            sqlite::insert_policy(db, &policy, now)?;
+            sqlite::insert_token(db, &token)?;
+            changes.iter().try_for_each(|it| sqlite::insert_change(db, it))?;
+            Ok(Ok(()))
+        };
+        self.database.writer.write(Sync::Full, move |tx| job(tx)).await??;
+        Ok(secret)
+    }
+
+    /// Notes that a run begins; where the machine went down in the last one, a row in the history
+    /// says so, with a bound on what may be missing. True: it did.
+    ///
+    /// # Errors
+    ///
+    /// [`GovDbError::Write`].
+    pub async fn begin_run(
+        &self,
+        boot_id: String,
+        now: Timestamp,
+        bound: BTreeMap<&'static str, u64>,
+    ) -> Result<bool, GovDbError> {
+        let last = self.database.readers.read(sqlite::last_run).await?;
+        let lost_power = last.filter(|last| last.ended_at.is_none() && last.boot_id != boot_id);
+        let gap = lost_power.map(|last| {
+            let payload = json!({
+                "cause": "power_loss",
+                "run_started_at": last.started_at,
+                "boot_id": last.boot_id,
+                "next_boot_id": boot_id,
+                "missing_at_most": bound,
+            });
+            registry::change(AuditEventKind::AuditGap, now, None, None, &payload)
+        });
+        let gap = gap.transpose()?;
+        let found = gap.is_some();
+        let run = Run { boot_id, started_at: now, ended_at: None };
+        let job = move |db: &Connection| {
+            if let Some(change) = &gap {
+                sqlite::insert_change(db, change)?;
+            }
+            sqlite::put_run(db, &run)
+        };
+        self.database.writer.write(Sync::Full, move |tx| job(tx)).await?;
+        Ok(found)
+    }
+
+    /// Notes that the run ended in order.
+    ///
+    /// # Errors
+    ///
+    /// [`GovDbError`]: the next start takes this run for one that was cut off.
+    pub async fn end_run(&self, now: Timestamp) -> Result<(), GovDbError> {
+        let job = move |db: &Connection| match sqlite::last_run(db)? {
+            Some(run) => sqlite::put_run(db, &Run { ended_at: Some(now), ..run }),
+            None => Ok(()),
+        };
+        Ok(self.database.writer.write(Sync::Full, move |tx| job(tx)).await?)
+    }
+}

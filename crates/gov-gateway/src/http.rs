@@ -1,0 +1,123 @@
+//! The HTTP doors: one file a route, and one way in for all of them.
+//!
+//! [`Door::answer`] is what every request passes: host and origin, the time limit, the route, the
+//! security headers, the count. A route only reads and writes; what it asks lives elsewhere.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use gov_core::{Clock, Health};
+use tower::ServiceExt as _;
+
+mod auth;
+mod body;
+mod check;
+mod guard;
+mod healthz;
+pub mod listener;
+mod metrics;
+pub mod problem;
+mod readyz;
+mod tokens;
+
+pub use self::{guard::Guard, problem::Problem};
+use crate::{
+    check::Gate,
+    identity::Directory,
+    meters::{Meters, Route},
+    registry::Registry,
+};
+
+/// What the routes work with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Judges actions.
+    pub gate: Arc<Gate>,
+    /// Knows tokens and agents.
+    pub directory: Arc<Directory>,
+    /// Changes them.
+    pub registry: Registry,
+    /// What `/readyz` asks.
+    pub health: Arc<[Arc<dyn Health>]>,
+    /// What `/metrics` prints.
+    pub meters: Arc<Meters>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether `/metrics` needs no token.
+    pub metrics_public: bool,
+}
+
+/// The way in.
+#[derive(Debug)]
+pub struct Door {
+    router: Router,
+    guard: Guard,
+    meters: Arc<Meters>,
+    request_timeout: Duration,
+}
+
+impl Door {
+    /// All routes behind one guard.
+    #[must_use]
+    pub fn new(parts: Parts, guard: Guard, request_timeout: Duration) -> Self {
+        let meters = Arc::clone(&parts.meters);
+        Self { router: router(Arc::new(parts)), guard, meters, request_timeout }
+    }
+
+    /// Answers one request, always.
+    pub async fn answer(&self, request: Request<Body>) -> Response {
+        let route = Route::of(request.uri().path());
+        let response = match self.guard.admit(request.headers()) {
+            Ok(()) => self.route(route, request).await,
+            Err(problem) => problem.into_response(),
+        };
+        self.meters.count_request(route, response.status());
+        secured(response)
+    }
+
+    async fn route(&self, route: Route, request: Request<Body>) -> Response {
+        let answer = self.router.clone().oneshot(request);
+        match tokio::time::timeout(self.request_timeout, answer).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => {
+                let problem = Problem::timeout(self.request_timeout);
+                let problem = if route == Route::Check { problem.refusing() } else { problem };
+                problem.into_response()
+            }
+        }
+    }
+}
+
+fn router(parts: Arc<Parts>) -> Router {
+    Router::new()
+        .route("/v1/actions/check", post(check::check))
+        .route("/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/v1/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/healthz", get(healthz::healthz))
+        .route("/readyz", get(readyz::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(async || Problem::no_route())
+        .method_not_allowed_fallback(async || Problem::wrong_method())
+        .with_state(parts)
+}
+
+/// No answer is to be cached, framed, sniffed or run: all of it is data for one caller.
+fn secured(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,153 @@
+//! What the gateway counts, and how `/metrics` is printed.
+
+use std::{fmt, sync::OnceLock};
+
+use axum::http::StatusCode;
+use gov_core::Decision;
+use metrics::Counter;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// The routes as they are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `POST /v1/actions/check`.
+    Check,
+    /// `/v1/tokens` and below.
+    Tokens,
+    /// `/healthz`, `/readyz` and `/metrics`.
+    Watch,
+    /// Anything else.
+    Other,
+}
+
+impl Route {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Check, "check"),
+        (Self::Tokens, "tokens"),
+        (Self::Watch, "watch"),
+        (Self::Other, "other"),
+    ];
+
+    /// The route of a path.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        match path {
+            "/v1/actions/check" => Self::Check,
+            "/healthz" | "/readyz" | "/metrics" => Self::Watch,
+            _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
+            _ => Self::Other,
+        }
+    }
+}
+
+const CLASSES: [&str; 4] = ["2xx", "4xx", "5xx", "other"];
+const DECISIONS: [&str; 4] = ["allow", "warn", "refuse", "require_approval"];
+
+/// The gateway's own counters, looked up once.
+pub struct Meters {
+    requests: Vec<(Route, [Counter; CLASSES.len()])>,
+    decisions: [Counter; DECISIONS.len()],
+    unrecorded: Counter,
+    registered: Counter,
+    handle: PrometheusHandle,
+}
+
+/// The recorder is one for the process, and could not be installed.
+#[derive(Debug, thiserror::Error)]
+#[error("another recorder of metrics is installed in this process")]
+pub struct RecorderTaken;
+
+impl Meters {
+    /// Installs the process's recorder, or finds the one that was, and registers the counters.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderTaken`] in a process whose recorder is not ours.
+    pub fn install() -> Result<Self, RecorderTaken> {
+        let handle = recorder()?;
+        describe();
+        let requests = Route::ALL.map(|(route, name)| {
+            let counters = CLASSES.map(|class| {
+                metrics::counter!("gov_http_requests_total", "route" => name, "status" => class)
+            });
+            (route, counters)
+        });
+        Ok(Self {
+            requests: requests.into(),
+            decisions: DECISIONS
+                .map(|name| metrics::counter!("gov_policy_decisions_total", "decision" => name)),
+            unrecorded: metrics::counter!("gov_policy_unrecorded_total"),
+            registered: metrics::counter!("gov_http_agents_registered_total"),
+            handle,
+        })
+    }
+
+    pub(crate) fn count_request(&self, route: Route, status: StatusCode) {
+        let class = match status.as_u16() {
+            200..300 => 0,
+            400..500 => 1,
+            500..600 => 2,
+            _ => 3,
+        };
+        let counters = self.requests.iter().find(|(it, _)| *it == route);
+        if let Some(counter) = counters.and_then(|(_, it)| it.get(class)) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn count_decision(&self, decision: &Decision) {
+        let index = DECISIONS.iter().position(|it| *it == decision.name());
+        if let Some(counter) = index.and_then(|it| self.decisions.get(it)) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn count_unrecorded(&self) {
+        self.unrecorded.increment(1);
+    }
+
+    pub(crate) fn count_registered(&self) {
+        self.registered.increment(1);
+    }
+
+    /// Everything that was counted in this process, as Prometheus text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+impl fmt::Debug for Meters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meters").finish_non_exhaustive()
+    }
+}
+
+fn recorder() -> Result<PrometheusHandle, RecorderTaken> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            metrics::set_global_recorder(recorder).ok().map(|()| handle)
+        })
+        .clone()
+        .ok_or(RecorderTaken)
+}
+
+fn describe() {
+    metrics::describe_counter!(
+        "gov_http_requests_total",
+        "Requests answered, by route and class of status."
+    );
+    metrics::describe_counter!("gov_policy_decisions_total", "Actions judged, by decision.");
+    metrics::describe_counter!(
+        "gov_policy_unrecorded_total",
+        "Blocking decisions that could not be recorded; each was answered 503 and refuse."
+    );
+    metrics::describe_counter!(
+        "gov_http_agents_registered_total",
+        "Agents registered because they asked for the first time."
+    );
+}

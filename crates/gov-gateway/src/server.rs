@@ -1,0 +1,246 @@
+//! The server: what it opens, in which order, and how it ends.
+//!
+//! ```text
+//! directory ▶ lock ▶ keys ▶ port ▶ gov.db ▶ signed log ▶ policy ▶ doors open
+//! doors shut ◀ requests answered ◀ history followed ◀ queue flushed ◀ run marked ◀ gov.db closed
+//! ```
+//!
+//! The port is taken before anything is made, and the doors open after everything works.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use gov_core::{Clock, Health, Redactor};
+use gov_deferred_audit::{FeedFollower, FollowerConfig};
+use gov_store::lock::DataDirLock;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+mod error;
+mod health;
+mod log;
+
+pub use self::error::StartError;
+use self::{health::PolicyHealth, log::Log};
+use crate::{
+    check::{Gate, GateConfig},
+    config::Config,
+    data_dir::{DataDir, key_file},
+    feed::GatewayFeed,
+    gov_db::GovDb,
+    http::{
+        Door, Guard, Parts,
+        listener::{self, Limits},
+    },
+    identity::Directory,
+    meters::Meters,
+    policy::{PolicySet, Protected, Starter},
+    registry::Registry,
+};
+
+/// The policy of a server that was told nothing.
+const FIRST_POLICY: Starter = Starter::Balanced;
+
+/// A server whose doors are about to open.
+#[derive(Debug)]
+pub struct Server {
+    started: Started,
+    listener: TcpListener,
+    door: Arc<Door>,
+    limits: Limits,
+    log: Log,
+    follower: JoinHandle<()>,
+    stop_follower: CancellationToken,
+    db: GovDb,
+    clock: Arc<dyn Clock>,
+    // Given back when everything else is closed.
+    lock: DataDirLock,
+}
+
+/// What a start did, for people.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The address that is listened on.
+    pub address: SocketAddr,
+    /// The data directory.
+    pub data_dir: DataDir,
+    /// Name and version of the active policy.
+    pub policy: (String, u64),
+    /// The signed log, in words.
+    pub log: String,
+    /// The first admin token, made now and never shown again.
+    pub admin_token: Option<String>,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing was left behind.
+    Clean,
+    /// Records wait in the spool for the next start.
+    WorkLeft(u64),
+    /// Records are gone.
+    RecordsMissing(u64),
+}
+
+impl Server {
+    /// Opens everything. Only [`Server::run`] lets requests in.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: nothing runs, and every file is as it was or whole.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let meters = Arc::new(Meters::install()?);
+        let root = match &config.server.data_dir {
+            Some(root) => root.clone(),
+            None => DataDir::default_path(|name| std::env::var_os(name))?,
+        };
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .map_err(|source| StartError::Bind { address: config.server.listen, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Bind { address: config.server.listen, source })?;
+        let now = clock.now();
+        let opened = tokio::task::spawn_blocking(move || open_files(&root, now));
+        let (data_dir, lock, redaction_key, db) =
+            opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
+        let log = Log::open(config, &data_dir, &clock).await?;
+
+        let mut contents = db.contents().await?;
+        let admin_token = if contents.policy.is_none() && contents.tokens.is_empty() {
+            let secret = db.found(FIRST_POLICY, now).await?;
+            contents = db.contents().await?;
+            Some(secret.to_text())
+        } else {
+            None
+        };
+        if db.begin_run(boot_id()?, now, missing_bound()).await? {
+            warn!("the machine went down in the last run; `audit.gap` bounds what may be missing");
+        }
+
+        let feed = GatewayFeed::new(db.database.readers.clone(), db.database.writer.clone());
+        let follower = FeedFollower::new(
+            Arc::new(feed),
+            log.queue.clone(),
+            Arc::clone(&clock),
+            FollowerConfig::default(),
+        );
+        let directory = Arc::new(Directory::new(contents.tokens, contents.agents));
+        let registry = Registry::new(
+            db.database.writer.clone(),
+            Arc::clone(&directory),
+            Arc::clone(&clock),
+            Some(follower.handle()),
+        );
+        let gate = Arc::new(Gate::new(
+            registry.clone(),
+            Arc::new(log.queue.clone()),
+            Redactor::new(redaction_key),
+            Arc::clone(&meters),
+            Arc::clone(&clock),
+            GateConfig {
+                durability: config.durability.refuse,
+                auto_register: config.agents.auto_register,
+            },
+        ));
+        let policy = match contents.policy {
+            Some(stored) => {
+                let compiled = PolicySet::compile(&stored.text, stored.version)
+                    .map_err(|source| StartError::Policy { version: stored.version, source })?;
+                gate.activate(compiled.with_protected(protected(address, &data_dir)));
+                (stored.name, stored.version)
+            }
+            None => ("none: everything is refused".to_owned(), 0),
+        };
+        let health: Vec<Arc<dyn Health>> =
+            log.health().into_iter().chain([PolicyHealth::new(Arc::clone(&gate)) as _]).collect();
+        let parts = Parts {
+            gate,
+            directory,
+            registry,
+            health: health.into(),
+            meters,
+            clock: Arc::clone(&clock),
+            metrics_public: config.server.metrics_public,
+        };
+        let server = &config.server;
+        let guard = Guard::new(address, &server.allowed_hosts, &server.allowed_origins);
+        let stop_follower = CancellationToken::new();
+        Ok(Self {
+            started: Started { address, data_dir, policy, log: log.describe(), admin_token },
+            listener,
+            door: Arc::new(Door::new(parts, guard, server.request_timeout)),
+            limits: Limits {
+                max_connections: usize::try_from(server.max_connections).unwrap_or(usize::MAX),
+                header_timeout: server.header_timeout,
+                drain_timeout: server.drain_timeout,
+            },
+            log,
+            follower: tokio::spawn(follower.run(stop_follower.clone())),
+            stop_follower,
+            db,
+            clock,
+            lock,
+        })
+    }
+
+    /// What the start did.
+    #[must_use]
+    pub fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// Serves until `shutdown`, then ends in order.
+    pub async fn run(self, shutdown: CancellationToken) -> Ended {
+        let Self { listener, door, limits, clock, .. } = self;
+        listener::run(listener, door, limits, Arc::clone(&clock), shutdown).await;
+        info!("no more requests; flushing the signed log");
+        // The rows that are not in the log yet are read again at the next start.
+        self.stop_follower.cancel();
+        if let Err(error) = self.follower.await {
+            error!(%error, "the follower of the history ended badly");
+        }
+        let ended = self.log.close().await;
+        if !matches!(ended, Ended::RecordsMissing(_))
+            && let Err(error) = self.db.end_run(clock.now()).await
+        {
+            error!(error = &error as &dyn std::error::Error, "the end of the run is not marked");
+        }
+        self.db.database.close().await;
+        drop(self.lock);
+        ended
+    }
+}
+
+type Files = (DataDir, DataDirLock, [u8; 32], GovDb);
+
+/// What blocks: everything on the file system but the signed log.
+fn open_files(root: &std::path::Path, now: gov_core::Timestamp) -> Result<Files, StartError> {
+    let data_dir = DataDir::open_or_create(root)?;
+    let lock = DataDirLock::acquire(data_dir.path())?;
+    let redaction_key = key_file::load_or_create(&data_dir.redaction_key())?;
+    let db = GovDb::open(&data_dir.gov_db(), now)?;
+    Ok((data_dir, lock, redaction_key, db))
+}
+
+/// Which boot of the machine this is.
+fn boot_id() -> Result<String, StartError> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    std::fs::read_to_string(PATH)
+        .map(|it| it.trim().to_owned())
+        .map_err(|source| StartError::BootId { path: PATH, source })
+}
+
+/// What a power loss can take: the spooled records that no fsync had reached.
+fn missing_bound() -> BTreeMap<&'static str, u64> {
+    [("spooled_milliseconds", 5), ("spooled_bytes", 1024 * 1024)].into()
+}
+
+fn protected(address: SocketAddr, data_dir: &DataDir) -> Protected {
+    Protected {
+        port: address.port(),
+        data_dir: data_dir.path().to_str().map(str::to_owned),
+        binary: std::env::current_exe().ok().and_then(|it| it.to_str().map(str::to_owned)),
+    }
+}

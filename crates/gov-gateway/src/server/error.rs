@@ -1,0 +1,105 @@
+//! Why a server did not start, and with which exit code.
+
+use std::{error::Error, io, net::SocketAddr};
+
+use gov_store::{lock::LockError, migrations::MigrateError, sqlite::OpenError};
+
+use crate::{
+    cli::Exit,
+    data_dir::{DataDirError, key_file::KeyFileError},
+    gov_db::GovDbError,
+    meters::RecorderTaken,
+    policy::PolicyError,
+};
+
+/// The server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// Another process writes it.
+    #[error("a server runs on these files; ask it over HTTP: set GOV_URL and GOV_TOKEN")]
+    InUse(#[source] LockError),
+    /// It cannot be locked.
+    #[error(transparent)]
+    Lock(LockError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on `{address}`; stop what does, or choose another with `--listen`")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// `gov.db` does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// `gov.db` does not answer.
+    #[error(transparent)]
+    Db(#[from] GovDbError),
+    /// The stored policy does not compile: another build may have written it.
+    #[error("the stored policy, version {version}, cannot be loaded")]
+    Policy {
+        /// Which version.
+        version: u64,
+        /// What is wrong with it.
+        source: PolicyError,
+    },
+    /// The boot of the machine has no name.
+    #[error("cannot read `{path}`")]
+    BootId {
+        /// Where it should stand.
+        path: &'static str,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The metrics have another owner.
+    #[error(transparent)]
+    Metrics(#[from] RecorderTaken),
+    /// The work of opening panicked: a mistake of the program.
+    #[error("opening the files panicked")]
+    Panicked(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl StartError {
+    /// The exit code that says whose move is next.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::DataDir(DataDirError::Io { .. })
+            | Self::InUse(_)
+            | Self::Lock(_)
+            | Self::Bind { .. } => Exit::Unreachable,
+            Self::DataDir(_) | Self::Key(_) => Exit::Usage,
+            Self::Open(error) | Self::Db(GovDbError::Open(error)) => open_exit(error),
+            Self::Db(_)
+            | Self::Policy { .. }
+            | Self::BootId { .. }
+            | Self::Metrics(_)
+            | Self::Panicked(_) => Exit::NotJudged,
+        }
+    }
+}
+
+impl From<LockError> for StartError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { .. } => Self::InUse(error),
+            other => Self::Lock(other),
+        }
+    }
+}
+
+/// A newer schema has a code of its own.
+pub(crate) fn open_exit(error: &OpenError) -> Exit {
+    match error {
+        OpenError::Migrate(MigrateError::NewerSchema { .. }) => Exit::NewerSchema,
+        OpenError::Io { .. } => Exit::Unreachable,
+        _ => Exit::NotJudged,
+    }
+}
