@@ -79,6 +79,8 @@ pub struct Log {
     pub checkpoint_log: Option<PathBuf>,
     /// The directory of the signing keys; `None` for the place in the data directory.
     pub key_dir: Option<PathBuf>,
+    /// The part of the log's name before `/gov/e<n>`; `None` for one of its own.
+    pub domain: Option<String>,
     /// How long queued records may take to reach the log after the last request.
     pub flush_timeout: Duration,
 }

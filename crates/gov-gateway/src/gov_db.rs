@@ -10,8 +10,12 @@ use gov_store::{
 use rusqlite::Connection;
 use serde_json::json;
 
+mod founding;
+
+pub use self::founding::IfLost;
+use self::founding::{Applied, Founding};
 use crate::{
-    identity::{Scope, Token, TokenSecret},
+    identity::{Token, TokenSecret},
     policy::Starter,
     registry::{self, RegistryError},
     store::{Run, StoreError, StoredPolicy, sqlite},
@@ -62,14 +66,25 @@ pub enum GovDbError {
     /// A first content could not be made.
     #[error(transparent)]
     Content(#[from] RegistryError),
-    /// It has a policy already.
-    #[error("the data directory has policy version {version} (`{name}`) already")]
+}
+
+/// What [`GovDb::found`] found.
+#[derive(Debug)]
+pub enum Founded {
+    /// There was no policy, and now there is.
+    New {
+        /// The first admin token, unless there was one.
+        admin_token: Option<TokenSecret>,
+    },
+    /// There is one already; nothing was changed.
     HasPolicy {
         /// Which version.
         version: u64,
-        /// Which starter.
+        /// Which starter it came from.
         name: String,
     },
+    /// There was one, and it is gone; nothing was changed.
+    PolicyLost,
 }
 
 impl GovDb {
@@ -101,45 +116,28 @@ impl GovDb {
         Ok(self.database.readers.read(read).await?)
     }
 
-    /// Puts in the first policy and the first admin token, whose text is returned: it is shown
+    /// Puts in the first policy, and the first admin token if there is none; its text is shown
     /// once.
     ///
     /// # Errors
     ///
-    /// [`GovDbError::HasPolicy`], and nothing is changed.
-    pub async fn found(&self, starter: Starter, now: Timestamp) -> Result<TokenSecret, GovDbError> {
+    /// [`GovDbError`], and nothing is changed.
+    pub async fn found(
+        &self,
+        starter: Starter,
+        now: Timestamp,
+        if_lost: IfLost,
+    ) -> Result<Founded, GovDbError> {
         let secret = TokenSecret::generate(TokenId::at(now)).map_err(RegistryError::from)?;
-        let token = Token {
-            id: secret.id(),
-            secret_hash: secret.hash(),
-            scope: Scope::Admin,
-            agent_id: None,
-            created_at: now,
-            expires_at: None,
-            revoked_at: None,
-        };
-        let policy = StoredPolicy {
-            version: 1,
-            name: starter.name().to_owned(),
-            text: starter.text().to_owned(),
-        };
-        let payload = json!({ "actor": "gov init", "name": policy.name });
-        let activated = AuditEventKind::PolicyActivated;
-        let changes = [
-            registry::change(activated, now, None, Some(policy.version), &payload)?,
-            registry::token_change(AuditEventKind::AdminTokenCreated, &token, now, "gov init")?,
-        ];
-        let job = move |db: &Connection| {
-            if let Some(StoredPolicy { version, name, .. }) = sqlite::active_policy(db)? {
-                return Ok(Err(GovDbError::HasPolicy { version, name }));
+        let founding = Founding::new(starter, &secret, now, if_lost)?;
+        let applied = self.database.writer.write(Sync::Full, move |tx| founding.apply(tx)).await?;
+        Ok(match applied {
+            Applied::New { with_token } => {
+                Founded::New { admin_token: with_token.then_some(secret) }
             }
-            sqlite::insert_policy(db, &policy, now)?;
-            sqlite::insert_token(db, &token)?;
-            changes.iter().try_for_each(|it| sqlite::insert_change(db, it))?;
-            Ok(Ok(()))
-        };
-        self.database.writer.write(Sync::Full, move |tx| job(tx)).await??;
-        Ok(secret)
+            Applied::HasPolicy { version, name } => Founded::HasPolicy { version, name },
+            Applied::PolicyLost => Founded::PolicyLost,
+        })
     }
 
     /// Notes that a run begins; where the machine went down in the last one, a row in the history

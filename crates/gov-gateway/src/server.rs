@@ -10,7 +10,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use gov_core::{Clock, Health, Redactor};
-use gov_deferred_audit::{FeedFollower, FollowerConfig};
+use gov_deferred_audit::{FeedFollower, FollowerConfig, SpoolLimits};
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -20,19 +20,19 @@ mod error;
 mod health;
 mod log;
 
-pub use self::error::StartError;
+pub use self::{error::StartError, log::log_config};
 use self::{health::PolicyHealth, log::Log};
 use crate::{
     check::{Gate, GateConfig},
     config::Config,
     data_dir::{DataDir, key_file},
     feed::GatewayFeed,
-    gov_db::GovDb,
+    gov_db::{Founded, GovDb, IfLost},
     http::{
         Door, Guard, Parts,
         listener::{self, Limits},
     },
-    identity::Directory,
+    identity::{Directory, TokenSecret},
     meters::Meters,
     policy::{PolicySet, Protected, Starter},
     registry::Registry,
@@ -58,7 +58,7 @@ pub struct Server {
 }
 
 /// What a start did, for people.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Started {
     /// The address that is listened on.
     pub address: SocketAddr,
@@ -69,7 +69,7 @@ pub struct Started {
     /// The signed log, in words.
     pub log: String,
     /// The first admin token, made now and never shown again.
-    pub admin_token: Option<String>,
+    pub admin_token: Option<TokenSecret>,
 }
 
 /// How a server ended.
@@ -107,14 +107,11 @@ impl Server {
             opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
         let log = Log::open(config, &data_dir, &clock).await?;
 
-        let mut contents = db.contents().await?;
-        let admin_token = if contents.policy.is_none() && contents.tokens.is_empty() {
-            let secret = db.found(FIRST_POLICY, now).await?;
-            contents = db.contents().await?;
-            Some(secret.to_text())
-        } else {
-            None
+        let admin_token = match db.found(FIRST_POLICY, now, IfLost::Leave).await? {
+            Founded::New { admin_token } => admin_token,
+            Founded::HasPolicy { .. } | Founded::PolicyLost => None,
         };
+        let contents = db.contents().await?;
         if db.begin_run(boot_id()?, now, missing_bound()).await? {
             warn!("the machine went down in the last run; `audit.gap` bounds what may be missing");
         }
@@ -234,7 +231,9 @@ fn boot_id() -> Result<String, StartError> {
 
 /// What a power loss can take: the spooled records that no fsync had reached.
 fn missing_bound() -> BTreeMap<&'static str, u64> {
-    [("spooled_milliseconds", 5), ("spooled_bytes", 1024 * 1024)].into()
+    let limits = SpoolLimits::default();
+    let millis = u64::try_from(limits.sync_after.as_millis()).unwrap_or(u64::MAX);
+    [("spooled_milliseconds", millis), ("spooled_bytes", limits.sync_bytes)].into()
 }
 
 fn protected(address: SocketAddr, data_dir: &DataDir) -> Protected {

@@ -8,7 +8,7 @@ use gov_core::{Clock as _, SystemClock, Timestamp};
 use super::{Exit, Failure, Outcome, Places, console};
 use crate::{
     data_dir::DataDir,
-    gov_db::GovDbError,
+    gov_db::{Founded, IfLost},
     offline::{self, Offline},
     policy::Starter,
 };
@@ -54,22 +54,28 @@ impl Init {
 async fn init(root: &Path, starter: Starter, now: Timestamp) -> Outcome {
     let dir = DataDir::open_or_create(root)?;
     let files = Offline::open(dir, now)?;
-    let found = files.db.found(starter, now).await;
+    // Without a policy to lose nothing is overwritten, and a person says which one.
+    let founded = files.db.found(starter, now, IfLost::Replace).await;
     let path = files.close().await;
-    match found {
-        Ok(token) => {
-            console::line(&format!(
-                "data directory: {}\npolicy: {}, version 1\nadmin token, shown only now: {}",
-                path.display(),
-                starter.name(),
-                token.to_text()
-            ))?;
-            Ok(Exit::Yes)
+    let token = match founded.map_err(|error| Failure::of(Exit::NotJudged, error))? {
+        Founded::New { admin_token: Some(token) } => {
+            format!("admin token, shown only now: {}", token.to_text())
         }
-        Err(error @ GovDbError::HasPolicy { .. }) => Err(Failure::new(
-            Exit::Usage,
-            format!("{error}; to start anew, name another directory with `--data-dir`"),
-        )),
-        Err(error) => Err(Failure::of(Exit::NotJudged, error)),
-    }
+        Founded::New { admin_token: None } => "tokens: as they were".to_owned(),
+        Founded::HasPolicy { version, name } => {
+            let what = format!(
+                "`{}` has a policy already: `{name}`, version {version}; to start anew, name \
+                 another directory with `--data-dir`",
+                path.display()
+            );
+            return Err(Failure::new(Exit::Usage, what));
+        }
+        Founded::PolicyLost => return Err(Failure::new(Exit::NotJudged, "the policy is lost")),
+    };
+    console::line(&format!(
+        "data directory: {}\npolicy: {}, version 1\n{token}",
+        path.display(),
+        starter.name()
+    ))?;
+    Ok(Exit::Yes)
 }

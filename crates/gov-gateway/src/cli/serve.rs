@@ -105,7 +105,7 @@ fn describe(started: &Started) -> String {
     let Started { address, data_dir, policy: (policy, version), log, admin_token } = started;
     let made = if data_dir.was_created() { "made now" } else { "as it was" };
     let token = match admin_token {
-        Some(token) => format!("admin token, shown only now: {token}"),
+        Some(token) => format!("admin token, shown only now: {}", token.to_text()),
         None => "tokens: as they were; `gov tokens list` shows them".to_owned(),
     };
     format!(

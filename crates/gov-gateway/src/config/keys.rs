@@ -129,6 +129,12 @@ pub static KEYS: &[Key] = &[
         "the directory of the keys that sign the log, made on first start; not set: `keys` in the data directory",
     ),
     key(
+        "log.domain",
+        Slot::Text(|it| &mut it.log.domain),
+        "",
+        "the part of the signed log's name before `/gov/e<n>`, fixed when the log is made; not set: `localhost.invalid/<16 hex digits>`",
+    ),
+    key(
         "log.flush_timeout",
         Slot::Span {
             at: |it| &mut it.log.flush_timeout,

@@ -29,6 +29,8 @@ pub enum Slot {
         /// The longest span.
         max: Duration,
     },
+    /// A text; empty is not set.
+    Text(fn(&mut Config) -> &mut Option<String>),
     /// A path; empty is not set.
     Path(fn(&mut Config) -> &mut Option<PathBuf>),
     /// A list of texts; in the environment separated by commas.
@@ -56,6 +58,7 @@ impl Slot {
             Self::Span { min, max, .. } => {
                 format!("span from {} to {}", span::show(*min), span::show(*max))
             }
+            Self::Text(_) => "text".to_owned(),
             Self::Path(_) => "path".to_owned(),
             Self::List(_) => "list of texts".to_owned(),
             Self::Choice(at) => {
@@ -109,6 +112,7 @@ impl Slot {
                 let span = span::parse(&text).filter(|it| (min..=max).contains(&it));
                 *at(config) = span.ok_or_else(|| wanted(&text))?;
             }
+            Self::Text(at) => *at(config) = (!text.is_empty()).then_some(text),
             Self::Path(at) => *at(config) = (!text.is_empty()).then(|| text.into()),
             Self::Choice(at) => {
                 if !at(config).choose(&text) {
@@ -126,7 +130,9 @@ impl Slot {
         match self {
             Self::Address(_) => "an IP address and a port, such as `127.0.0.1:7180`".to_owned(),
             Self::Span { .. } => format!("a {}, such as `15m`", self.type_text()),
-            Self::Count { .. } | Self::Path(_) | Self::List(_) => format!("a {}", self.type_text()),
+            Self::Count { .. } | Self::Text(_) | Self::Path(_) | Self::List(_) => {
+                format!("a {}", self.type_text())
+            }
             Self::Switch(_) | Self::Choice(_) | Self::Database(_) => self.type_text(),
         }
     }
@@ -141,6 +147,7 @@ impl Slot {
             Self::Switch(at) => at(config).to_string(),
             Self::Count { at, .. } => at(config).to_string(),
             Self::Span { at, .. } => quoted(&span::show(*at(config))),
+            Self::Text(at) => quoted(&at(config).as_deref().unwrap_or_default()),
             Self::Path(at) => match at(config) {
                 Some(path) => quoted(&path.display()),
                 None => quoted(&""),

@@ -2,6 +2,9 @@
 
 use std::{error::Error, io, net::SocketAddr};
 
+use gov_deferred_audit::{
+    OpenError as OpenLogError, OpenQueueError, outside_copy::OutsideCopyError,
+};
 use gov_store::{lock::LockError, migrations::MigrateError, sqlite::OpenError};
 
 use crate::{
@@ -42,6 +45,12 @@ pub enum StartError {
     /// `gov.db` does not answer.
     #[error(transparent)]
     Db(#[from] GovDbError),
+    /// The signed log does not open: nothing is signed.
+    #[error(transparent)]
+    Log(#[from] OpenLogError),
+    /// The spool before it does not open.
+    #[error(transparent)]
+    Queue(#[from] OpenQueueError),
     /// The stored policy does not compile: another build may have written it.
     #[error("the stored policy, version {version}, cannot be loaded")]
     Policy {
@@ -77,7 +86,18 @@ impl StartError {
             | Self::Bind { .. } => Exit::Unreachable,
             Self::DataDir(_) | Self::Key(_) => Exit::Usage,
             Self::Open(error) | Self::Db(GovDbError::Open(error)) => open_exit(error),
+            Self::Log(error) => match error {
+                OpenLogError::Key(_)
+                | OpenLogError::Domain(_)
+                | OpenLogError::OtherDomain { .. } => Exit::Usage,
+                OpenLogError::NewerSchema(_) => Exit::NewerSchema,
+                OpenLogError::Unavailable(_)
+                | OpenLogError::OutsideCopy(OutsideCopyError::Io { .. }) => Exit::Unreachable,
+                // A rollback, a corrupt log: a person must look before anything is signed.
+                _ => Exit::NotJudged,
+            },
             Self::Db(_)
+            | Self::Queue(_)
             | Self::Policy { .. }
             | Self::BootId { .. }
             | Self::Metrics(_)

@@ -1,73 +1,119 @@
-//! The signed log and the queue before it.
+//! The signed log with the queue before it and the copy behind it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health};
 use gov_deferred_audit::{
-    AppendOutcome, DeferredAuditQueue, DeferredAuditSink, Flushed, LogRecord, QueueConfig,
-    Supervisor, close_and_flush_within, spawn_supervised_drainer,
+    DeferredAuditQueue, Flushed, LogConfig, QueueConfig, SignedLog, Supervisor,
+    close_and_flush_within, spawn_supervised_drainer,
 };
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
 
-use super::{Ended, StartError};
+use super::{Ended, StartError, health::OutsidePlace};
 use crate::{config::Config, data_dir::DataDir};
 
 /// How many panics of the sink in a row end the drainer.
 const MAX_RESTARTS: u32 = 10;
 
-/// Takes records and keeps them.
+/// Takes records, appends them, and copies checkpoints outside.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) queue: DeferredAuditQueue,
+    signed: SignedLog,
     supervisor: Supervisor,
-    flush_timeout: std::time::Duration,
-}
-
-/// A stand-in.
-#[derive(Debug)]
-struct TempSink(u64);
-
-#[async_trait::async_trait]
-impl DeferredAuditSink for TempSink {
-    async fn append(&mut self, batch: &[LogRecord]) -> Vec<AppendOutcome> {
-        batch
-            .iter()
-            .map(|_| {
-                self.0 += 1;
-                AppendOutcome::Appended { seq: self.0 }
-            })
-            .collect()
-    }
+    copier: JoinHandle<()>,
+    stop_copier: CancellationToken,
+    flush_timeout: Duration,
+    outside: Arc<OutsidePlace>,
+    description: String,
 }
 
 impl Log {
+    /// Opens log and spool, and starts what works on them.
     pub(super) async fn open(
         config: &Config,
         data_dir: &DataDir,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
+        let paths = log_config(config, data_dir);
+        let outside_copy = paths.outside_copy.clone();
+        let signed = SignedLog::open(paths, Arc::clone(clock)).await?;
+        let queue_config = QueueConfig::in_dir(data_dir.path());
+        let queue_clock = Arc::clone(clock);
+        let opened = tokio::task::spawn_blocking(move || {
+            DeferredAuditQueue::open(queue_config, queue_clock)
+        });
         let (queue, receiver) =
-            DeferredAuditQueue::open(QueueConfig::in_dir(data_dir.path()), Arc::clone(clock))
-                .map_err(|error| StartError::Panicked(Box::new(error)))?;
-        let supervisor =
-            spawn_supervised_drainer(receiver, || TempSink(0), &queue.metrics(), MAX_RESTARTS);
-        Ok(Self { queue, supervisor, flush_timeout: config.log.flush_timeout })
+            opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
+        let sinks = signed.clone();
+        let supervisor = spawn_supervised_drainer(
+            receiver,
+            move || sinks.sink(),
+            &queue.metrics(),
+            MAX_RESTARTS,
+        );
+        let stop_copier = CancellationToken::new();
+        let copier = tokio::spawn(signed.clone().copy_outside(stop_copier.clone()));
+        let size = signed.committed().borrow().size;
+        let description = format!(
+            "{}, {size} records; checkpoints are copied to {}",
+            signed.key().name(),
+            outside_copy.display()
+        );
+        Ok(Self {
+            queue,
+            signed,
+            supervisor,
+            copier,
+            stop_copier,
+            flush_timeout: config.log.flush_timeout,
+            outside: OutsidePlace::new(data_dir.path(), &outside_copy),
+            description,
+        })
     }
 
+    /// What `/readyz` asks.
     pub(super) fn health(&self) -> Vec<Arc<dyn Health>> {
-        vec![Arc::new(self.queue.clone())]
+        vec![
+            Arc::new(self.queue.clone()),
+            Arc::new(self.signed.clone()),
+            Arc::clone(&self.outside) as Arc<dyn Health>,
+        ]
     }
 
+    /// The log's name, its size and its copy, for people.
     pub(super) fn describe(&self) -> String {
-        "stand-in".to_owned()
+        self.description.clone()
     }
 
+    /// Flushes the queue within its bound, copies the last checkpoint, and closes the files.
     pub(super) async fn close(self) -> Ended {
-        let Flushed { left_in_spool, lost } =
+        let Flushed { left_in_spool, lost, .. } =
             close_and_flush_within(&self.queue, self.supervisor, self.flush_timeout).await;
+        self.stop_copier.cancel();
+        if let Err(error) = self.copier.await {
+            error!(%error, "the last checkpoint is not copied outside");
+        }
+        self.signed.close().await;
         match (lost, left_in_spool) {
             (0, 0) => Ended::Clean,
             (0, left) => Ended::WorkLeft(left),
             (lost, _) => Ended::RecordsMissing(lost),
         }
+    }
+}
+
+/// Where the parts of the log lie: for the server and for the commands on files.
+#[must_use]
+pub fn log_config(config: &Config, data_dir: &DataDir) -> LogConfig {
+    let usual = LogConfig::in_dir(data_dir.path());
+    let or = |path: &Option<std::path::PathBuf>, usual| path.clone().unwrap_or(usual);
+    LogConfig {
+        keys: or(&config.log.key_dir, usual.keys),
+        outside_copy: or(&config.log.checkpoint_log, usual.outside_copy),
+        domain: config.log.domain.clone(),
+        database: usual.database,
     }
 }

@@ -187,6 +187,16 @@ pub fn insert_change(db: &Connection, change: &Change) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Whether a change of this kind was ever made.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub fn has_change(db: &Connection, kind: &AuditEventKind) -> Result<bool, StoreError> {
+    let mut found = db.prepare_cached("select 1 from gateway_history where kind = ?1 limit 1")?;
+    Ok(found.exists([kind.as_str()])?)
+}
+
 /// At most `limit` changes after `after`, the oldest first.
 ///
 /// # Errors

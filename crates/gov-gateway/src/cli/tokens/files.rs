@@ -19,7 +19,7 @@ pub(super) fn with_registry<T>(
     places: &Places,
     change: impl AsyncFnOnce(&Registry) -> Result<T, RegistryError>,
 ) -> Result<T, Failure> {
-    let dir = DataDir::open(&places.data_dir()?)?;
+    let dir = DataDir::open_or_create(&places.data_dir()?)?;
     let files = Offline::open(dir, SystemClock.now())?;
     offline::block_on(async {
         let contents = files.db.contents().await;
