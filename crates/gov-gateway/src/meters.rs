@@ -5,7 +5,11 @@ use std::{fmt, sync::OnceLock};
 use axum::http::StatusCode;
 use gov_core::Decision;
 use metrics::Counter;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+mod help;
+
+pub use self::help::{HELP, Kind};
 
 /// The routes as they are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,11 @@ impl Route {
     }
 }
 
+/// From a tenth of a millisecond to ten seconds.
+const SECONDS: [f64; 11] = [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1.0, 10.0];
+/// How many share a commit: at most 256.
+const JOBS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
 const CLASSES: [&str; 4] = ["2xx", "4xx", "5xx", "other"];
 const DECISIONS: [&str; 4] = ["allow", "warn", "refuse", "require_approval"];
 
@@ -65,7 +74,7 @@ impl Meters {
     /// [`RecorderTaken`] in a process whose recorder is not ours.
     pub fn install() -> Result<Self, RecorderTaken> {
         let handle = recorder()?;
-        describe();
+        help::describe();
         let requests = Route::ALL.map(|(route, name)| {
             let counters = CLASSES.map(|class| {
                 metrics::counter!("gov_http_requests_total", "route" => name, "status" => class)
@@ -110,10 +119,14 @@ impl Meters {
         self.registered.increment(1);
     }
 
+    /// Folds samples into their buckets: called now and then, so that nobody who asks is no leak.
+    pub(crate) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
     /// Everything that was counted in this process, as Prometheus text.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.run_upkeep();
         self.handle.render()
     }
 }
@@ -128,26 +141,17 @@ fn recorder() -> Result<PrometheusHandle, RecorderTaken> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            let recorder = PrometheusBuilder::new().build_recorder();
+            // Without buckets every sample would be kept until somebody asks.
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+                .and_then(|it| {
+                    it.set_buckets_for_metric(Matcher::Suffix("_jobs".to_owned()), &JOBS)
+                })
+                .ok()?
+                .build_recorder();
             let handle = recorder.handle();
             metrics::set_global_recorder(recorder).ok().map(|()| handle)
         })
         .clone()
         .ok_or(RecorderTaken)
-}
-
-fn describe() {
-    metrics::describe_counter!(
-        "gov_http_requests_total",
-        "Requests answered, by route and class of status."
-    );
-    metrics::describe_counter!("gov_policy_decisions_total", "Actions judged, by decision.");
-    metrics::describe_counter!(
-        "gov_policy_unrecorded_total",
-        "Blocking decisions that could not be recorded; each was answered 503 and refuse."
-    );
-    metrics::describe_counter!(
-        "gov_http_agents_registered_total",
-        "Agents registered because they asked for the first time."
-    );
 }

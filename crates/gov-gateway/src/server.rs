@@ -7,10 +7,10 @@
 //!
 //! The port is taken before anything is made, and the doors open after everything works.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health, Redactor};
-use gov_deferred_audit::{FeedFollower, FollowerConfig, SpoolLimits};
+use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,9 @@ use crate::{
 /// The policy of a server that was told nothing.
 const FIRST_POLICY: Starter = Starter::Balanced;
 
+/// How often the meters fold their samples.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
 /// A server whose doors are about to open.
 #[derive(Debug)]
 pub struct Server {
@@ -49,8 +52,10 @@ pub struct Server {
     door: Arc<Door>,
     limits: Limits,
     log: Log,
-    follower: JoinHandle<()>,
-    stop_follower: CancellationToken,
+    history: FollowerHandle,
+    // The follower of the history and the upkeep of the meters.
+    tasks: [JoinHandle<()>; 2],
+    stop_tasks: CancellationToken,
     db: GovDb,
     clock: Arc<dyn Clock>,
     // Given back when everything else is closed.
@@ -123,12 +128,13 @@ impl Server {
             Arc::clone(&clock),
             FollowerConfig::default(),
         );
+        let history = follower.handle();
         let directory = Arc::new(Directory::new(contents.tokens, contents.agents));
         let registry = Registry::new(
             db.database.writer.clone(),
             Arc::clone(&directory),
             Arc::clone(&clock),
-            Some(follower.handle()),
+            Some(history.clone()),
         );
         let gate = Arc::new(Gate::new(
             registry.clone(),
@@ -157,13 +163,14 @@ impl Server {
             directory,
             registry,
             health: health.into(),
-            meters,
+            meters: Arc::clone(&meters),
             clock: Arc::clone(&clock),
             metrics_public: config.server.metrics_public,
         };
         let server = &config.server;
         let guard = Guard::new(address, &server.allowed_hosts, &server.allowed_origins);
-        let stop_follower = CancellationToken::new();
+        let stop_tasks = CancellationToken::new();
+        let upkeep = keep_meters(meters, Arc::clone(&clock), stop_tasks.clone());
         Ok(Self {
             started: Started { address, data_dir, policy, log: log.describe(), admin_token },
             listener,
@@ -174,8 +181,9 @@ impl Server {
                 drain_timeout: server.drain_timeout,
             },
             log,
-            follower: tokio::spawn(follower.run(stop_follower.clone())),
-            stop_follower,
+            history,
+            tasks: [tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)],
+            stop_tasks,
             db,
             clock,
             lock,
@@ -188,15 +196,22 @@ impl Server {
         &self.started
     }
 
+    /// Waits until the signed log has the first `rows` rows of the history.
+    pub async fn history_logged(&self, rows: u64) {
+        self.history.logged(rows).await;
+    }
+
     /// Serves until `shutdown`, then ends in order.
     pub async fn run(self, shutdown: CancellationToken) -> Ended {
         let Self { listener, door, limits, clock, .. } = self;
         listener::run(listener, door, limits, Arc::clone(&clock), shutdown).await;
         info!("no more requests; flushing the signed log");
         // The rows that are not in the log yet are read again at the next start.
-        self.stop_follower.cancel();
-        if let Err(error) = self.follower.await {
-            error!(%error, "the follower of the history ended badly");
+        self.stop_tasks.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                error!(%error, "a task of the server ended badly");
+            }
         }
         let ended = self.log.close().await;
         if !matches!(ended, Ended::RecordsMissing(_))
@@ -219,6 +234,17 @@ fn open_files(root: &std::path::Path, now: gov_core::Timestamp) -> Result<Files,
     let redaction_key = key_file::load_or_create(&data_dir.redaction_key())?;
     let db = GovDb::open(&data_dir.gov_db(), now)?;
     Ok((data_dir, lock, redaction_key, db))
+}
+
+async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    loop {
+        meters.upkeep();
+        let next = clock.now() + UPKEEP_INTERVAL;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep_until(next) => (),
+        }
+    }
 }
 
 /// Which boot of the machine this is.

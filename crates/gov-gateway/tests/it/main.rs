@@ -1,6 +1,25 @@
 //! One test binary for the crate.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
+mod check_door;
+mod commands;
+mod configuration;
+mod http;
+mod lifecycle;
 mod policy_corpus;
 mod policy_properties;
 mod policy_rules;
+mod process;
+mod refusals;
+mod running;
+mod start_up;
+mod token_door;
+mod unrecordable;
+mod watching;

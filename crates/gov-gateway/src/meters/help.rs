@@ -1,0 +1,114 @@
+//! Every metric this server exports, with its kind and its help: also those of the rooms below,
+//! which count through the facade and know nothing of Prometheus.
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts samples by size.
+    Histogram,
+}
+
+/// Name, kind and help.
+pub static HELP: &[(&str, Kind, &str)] = &[
+    ("gov_http_requests_total", Kind::Counter, "Requests answered, by route and class of status."),
+    (
+        "gov_http_agents_registered_total",
+        Kind::Counter,
+        "Agents registered because they asked for the first time.",
+    ),
+    ("gov_policy_decisions_total", Kind::Counter, "Actions judged, by decision."),
+    (
+        "gov_policy_unrecorded_total",
+        Kind::Counter,
+        "Blocking decisions that could not be recorded; each was answered 503 and refuse.",
+    ),
+    (
+        "gov_records_possibly_missing",
+        Kind::Gauge,
+        "Records that are neither kept nor accounted for: 0, or an alarm.",
+    ),
+    (
+        "gov_deferred_audit_submitted_total",
+        Kind::Counter,
+        "Records handed to the queue, taken or not, and those replayed from the spool.",
+    ),
+    (
+        "gov_deferred_audit_replayed_total",
+        Kind::Counter,
+        "Records that an earlier process had left in the spool.",
+    ),
+    ("gov_deferred_audit_appended_total", Kind::Counter, "Records that the signed log holds."),
+    (
+        "gov_deferred_audit_send_failures_total",
+        Kind::Counter,
+        "Records that were refused at submit.",
+    ),
+    (
+        "gov_deferred_audit_append_failures_total",
+        Kind::Counter,
+        "Records that could not be appended and lie in the dead letters.",
+    ),
+    (
+        "gov_deferred_audit_dlq_landed_total",
+        Kind::Counter,
+        "Records kept whole in the dead letters or the quarantine.",
+    ),
+    (
+        "gov_deferred_audit_drainer_panics_total",
+        Kind::Counter,
+        "Panics of the sink; each cost a restart, not a record.",
+    ),
+    (
+        "gov_deferred_audit_unique_race_retries_total",
+        Kind::Counter,
+        "Appends repeated because another writer took the sequence number.",
+    ),
+    (
+        "gov_deferred_audit_quarantined_total",
+        Kind::Counter,
+        "Damaged ranges of the spool that were kept aside.",
+    ),
+    ("gov_deferred_audit_sync_failures_total", Kind::Counter, "Fsyncs of the spool that failed."),
+    ("gov_deferred_audit_syncs_total", Kind::Counter, "Fsyncs of the spool that were made."),
+    ("gov_deferred_audit_pending", Kind::Gauge, "Records taken and not settled yet."),
+    ("gov_deferred_audit_spool_bytes", Kind::Gauge, "Size of the spool, in bytes."),
+    ("gov_store_commits_total", Kind::Counter, "Commits, by database and durability."),
+    (
+        "gov_store_commit_errors_total",
+        Kind::Counter,
+        "Commits whose outcome is unknown, by database.",
+    ),
+    ("gov_store_commit_seconds", Kind::Histogram, "How long a commit took, by database."),
+    ("gov_store_commit_jobs", Kind::Histogram, "How many writes shared a commit, by database."),
+    (
+        "gov_store_refused_jobs_total",
+        Kind::Counter,
+        "Writes turned away because too many waited, by database.",
+    ),
+    (
+        "gov_store_checkpoints_total",
+        Kind::Counter,
+        "Moves of the write-ahead log into the file, by database and mode.",
+    ),
+    (
+        "gov_store_checkpoint_errors_total",
+        Kind::Counter,
+        "Moves of the write-ahead log that failed, by database.",
+    ),
+    ("gov_store_wal_bytes", Kind::Gauge, "Size of the write-ahead log, in bytes, by database."),
+];
+
+/// Tells the recorder.
+pub(super) fn describe() {
+    for (name, kind, help) in HELP {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(*name, *help),
+            Kind::Gauge => metrics::describe_gauge!(*name, *help),
+            Kind::Histogram => metrics::describe_histogram!(*name, *help),
+        }
+    }
+}

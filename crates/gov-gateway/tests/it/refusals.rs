@@ -1,0 +1,140 @@
+//! Blocking answers are on record before they are given.
+
+use serde_json::{Value, json};
+
+use crate::{
+    check_door::{ALLOWED, ASKED, REFUSED},
+    running::{AGENT, Running},
+};
+
+/// The entries of a stopped server's log, with their stored payloads.
+fn records(home: &tempfile::TempDir) -> Vec<(Value, String)> {
+    let db = rusqlite::Connection::open(home.path().join("gov/audit-log.db")).unwrap();
+    let mut rows = db
+        .prepare(
+            "select e.entry, p.payload from audit_log_entry e
+             left join audit_log_payload p using (epoch, seq) order by e.seq",
+        )
+        .unwrap();
+    rows.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))
+        .unwrap()
+        .map(|row| {
+            let (entry, payload) = row.unwrap();
+            (serde_json::from_slice(&entry).unwrap(), String::from_utf8(payload).unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_answered_with_its_place_in_the_log() {
+    let it = Running::start("").await;
+    let reply = it.check_command(REFUSED).await;
+    assert_eq!(reply.status, 200, "a refusal is an answer: {reply:?}");
+    let json = reply.json();
+    assert_eq!(json["decision"], "refuse");
+    assert!(json["rule_id"].is_string() && json["reason"].is_string(), "{json}");
+    assert_eq!(json["record"]["durability"], "durable");
+    let index = json["record"]["index"].as_u64().unwrap();
+    let id = json["record"]["id"].as_str().unwrap().to_owned();
+
+    let (_, home) = it.stop().await;
+    let (entry, _) = &records(&home)[usize::try_from(index).unwrap()];
+    assert_eq!(entry["id"], id);
+    assert_eq!((&entry["kind"], &entry["decision"]), (&json!("action.refused"), &json!("refuse")));
+    assert_eq!((&entry["agent"], &entry["action_kind"]), (&json!(AGENT), &json!("bash")));
+    assert_eq!((&entry["rule_id"], &entry["reason"]), (&json["rule_id"], &json["reason"]));
+    assert_eq!(entry["policy_version"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spooled_refusal_says_so_and_reaches_the_log_by_the_end() {
+    let it = Running::start("durability.refuse = \"spooled\"").await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        let record = it.check_command(REFUSED).await.json()["record"].clone();
+        assert_eq!((&record["durability"], record.get("index")), (&json!("spooled"), None));
+        ids.push(record["id"].as_str().unwrap().to_owned());
+    }
+    let (_, home) = it.stop().await;
+    let kept: Vec<_> = records(&home)
+        .into_iter()
+        .filter(|(entry, _)| entry["kind"] == "action.refused")
+        .map(|(entry, _)| entry["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kept, ids, "each once, in order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_needs_a_human_is_recorded_and_carries_no_approval_yet() {
+    let it = Running::start("").await;
+    let json = it.check_command(ASKED).await.json();
+    assert_eq!(json["decision"], "require_approval", "{json}");
+    assert_eq!(json.get("approval"), None, "there are no approvals to name");
+    assert_eq!(json["record"]["durability"], "durable");
+    let (_, home) = it.stop().await;
+    let records = records(&home);
+    let asked: Vec<_> =
+        records.iter().filter(|(it, _)| it["kind"] == "approval.requested").collect();
+    assert_eq!(asked.len(), 1, "{records:?}");
+    assert_eq!(asked[0].0["decision"], "require_approval");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_in_an_action_are_redacted_before_anything_is_stored() {
+    let it = Running::start("durability.refuse = \"spooled\"").await;
+    let command = format!("{REFUSED} --token hunter22-and-more");
+    let body = json!({
+        "agent_id": AGENT, "team_id": "core",
+        "action": {"kind": "bash", "command": command},
+        "context": {"api_key": "hunter22-and-more"},
+    });
+    assert_eq!(it.check(&body.to_string()).await.json()["decision"], "refuse");
+    let (_, home) = it.stop().await;
+    let records = records(&home);
+    let (entry, payload) = records.iter().find(|(it, _)| it["kind"] == "action.refused").unwrap();
+    assert!(
+        payload.contains("[redacted:") && payload.contains("\"team_id\":\"core\""),
+        "{payload}"
+    );
+    assert!(!payload.contains("hunter22") && !entry.to_string().contains("hunter22"));
+    for file in std::fs::read_dir(home.path().join("gov")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes.windows(8).any(|it| it == b"hunter22");
+            assert!(!found, "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_of_who_may_ask_reaches_the_log_in_order() {
+    let it = Running::start("").await;
+    it.check_command(ALLOWED).await;
+    let list = it.get("/v1/tokens", &it.admin).await.json();
+    let id = list["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/tokens/{id}/revoke");
+    assert_eq!(it.post(&path, &it.admin, "").await.status, 200);
+    // A durable refusal is in the log only behind what was there before; the history has a
+    // follower of its own, which the next start completes.
+    let (_, home) = it.stop().await;
+    let config = crate::running::config(&home, "");
+    let server =
+        gov_gateway::server::Server::start(&config, std::sync::Arc::new(gov_core::SystemClock))
+            .await
+            .unwrap();
+    let wanted = [
+        "policy.activated",
+        "admin.token_created",
+        "admin.token_created",
+        "agent.registered",
+        "admin.token_revoked",
+    ];
+    server.history_logged(wanted.len() as u64).await;
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    shutdown.cancel();
+    server.run(shutdown).await;
+    let kinds: Vec<_> =
+        records(&home).iter().map(|(it, _)| it["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, wanted);
+}

@@ -1,0 +1,166 @@
+//! `gov serve` by itself: what it makes, and why it does not start.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+};
+
+use rustix::process::Signal;
+
+use crate::process::{Place, database};
+
+#[test]
+fn without_any_configuration_it_makes_everything_and_says_so_in_five_lines() {
+    let place = Place::new();
+    let it = place.serve(&[]);
+    let data_dir = fs::canonicalize(place.data_dir()).unwrap();
+    assert!(it.lines[0].starts_with("gov 0.1.0 listens on http://127.0.0.1:"), "{:?}", it.lines);
+    assert_eq!(it.lines[1], format!("data directory: {} (made now)", data_dir.display()));
+    assert_eq!(it.lines[2], "policy: balanced, version 1");
+    assert!(it.lines[3].starts_with("signed log: localhost.invalid/"), "{:?}", it.lines);
+    assert!(it.lines[3].contains("checkpoints/checkpoints.log"), "{:?}", it.lines);
+    assert!(it.admin().starts_with("gov_"), "{:?}", it.lines);
+    assert_eq!(fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    for key in fs::read_dir(data_dir.join("keys")).unwrap() {
+        let path = key.unwrap().path();
+        if path.extension().is_some_and(|it| it == "key") {
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+    assert_eq!(it.end(Signal::TERM).0, Some(0));
+
+    let again = place.serve(&[]);
+    assert!(again.lines[1].ends_with("(as it was)"), "{:?}", again.lines);
+    assert!(again.lines[4].starts_with("tokens: as they were"), "{:?}", again.lines);
+}
+
+#[test]
+fn a_port_in_use_is_3_and_leaves_nothing_behind() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let message = format!("cannot listen on `{address}`; stop what does, or choose another");
+    place.run(&["serve", "--listen", &address]).failed(3, &message);
+    assert!(!place.data_dir().exists());
+}
+
+#[test]
+fn a_second_process_on_the_directory_is_3_and_names_the_first() {
+    let place = Place::new();
+    let it = place.serve(&[]);
+    let holder = format!("is in use by process {}", it.pid());
+    for command in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["init"],
+        &["migrate"],
+        &["tokens", "create", "--scope", "admin"],
+    ] {
+        let ran = place.run(command);
+        ran.failed(3, &holder);
+        ran.failed(3, "set GOV_URL and GOV_TOKEN");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_3_and_a_wide_one_is_2() {
+    let place = Place::new();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir"];
+    let run = |dir: &str| place.run(&[&serve[..], &[dir]].concat());
+    run("/proc/gov").failed(3, "cannot use `/proc/gov` as data directory");
+    let file = place.write("file", "");
+    run(file.to_str().unwrap()).failed(2, "is not a directory; name another with `--data-dir`");
+    let wide = place.path("wide");
+    fs::create_dir(&wide).unwrap();
+    fs::set_permissions(&wide, Permissions::from_mode(0o755)).unwrap();
+    run(wide.to_str().unwrap()).failed(2, "must have mode 0700; received 0755: correct it with");
+    assert_eq!(fs::read_dir(&wide).unwrap().count(), 0);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_2() {
+    let place = Place::new();
+    place.run(&["init"]);
+    place.serve(&[]).end(Signal::TERM);
+    for key in ["redaction.key", "audit-log.e1.key"] {
+        let path = place.data_dir().join("keys").join(key);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let ran = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+        ran.failed(2, "0640");
+        ran.failed(2, "chmod 600");
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+#[test]
+fn a_newer_schema_is_5_in_either_database() {
+    let place = Place::new();
+    place.serve(&[]).end(Signal::TERM);
+    for (file, component) in [("gov.db", "gateway"), ("audit-log.db", "audit_log")] {
+        let table = format!("_{component}_migrations");
+        let newer = format!(
+            "insert into {table} (version, what, sha256, min_reader, applied_at)
+             select max(version) + 1, 'newer', sha256, max(version) + 1, applied_at from {table}"
+        );
+        database(&place.data_dir(), file).execute(&newer, []).unwrap();
+        let ran = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+        ran.failed(5, "newer");
+        let older = format!("delete from {table} where what = 'newer'");
+        database(&place.data_dir(), file).execute(&older, []).unwrap();
+    }
+    place.serve(&[]);
+}
+
+#[test]
+fn postgres_is_2_and_not_yet_and_its_password_is_not_repeated() {
+    let place = Place::new();
+    let ran = place.run(&["serve", "--database-url", "postgres://me:hunter22@h/gov"]);
+    ran.failed(2, "--database-url: `database.url` names PostgreSQL, which is not yet there");
+    assert!(!ran.err.contains("hunter22"), "{ran:?}");
+    assert!(!place.data_dir().exists());
+}
+
+#[test]
+fn a_log_that_was_put_back_is_4_and_nothing_is_signed() {
+    let place = Place::new();
+    place.serve(&[]).end(Signal::TERM);
+    let before = fs::read(place.data_dir().join("audit-log.db")).unwrap();
+    let it = place.serve(&[]);
+    let admin = place.run(&["tokens", "list"]);
+    assert_eq!(admin.code, 0, "{admin:?}");
+    drop(it);
+    place.run(&["tokens", "create", "--scope", "admin"]);
+    // The next run brings the new token's record into the log and its checkpoint outside.
+    let it = place.serve(&[]);
+    let copy = place.data_dir().join("checkpoints/checkpoints.log");
+    let lines = |path: &std::path::Path| fs::read_to_string(path).unwrap().lines().count();
+    let known = lines(&copy);
+    assert_eq!(it.end(Signal::TERM).0, Some(0));
+    assert!(lines(&copy) >= known);
+    fs::write(place.data_dir().join("audit-log.db"), before).unwrap();
+    let outside = fs::read(&copy).unwrap();
+    let ran = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    ran.failed(4, "rollback detected: the outside copy knows");
+    ran.failed(4, "gov audit accept-rollback --reason");
+    assert_eq!(fs::read(&copy).unwrap(), outside, "nothing new was signed");
+}
+
+#[test]
+fn a_policy_that_is_lost_is_not_replaced_in_silence() {
+    let place = Place::new();
+    place.run(&["init", "strict"]);
+    database(&place.data_dir(), "gov.db").execute("delete from gateway_policy", []).unwrap();
+    let it = place.serve(&[]);
+    assert_eq!(it.lines[2], "policy: none: everything is refused, version 0");
+    let (status, body) = get(it.address, "/readyz");
+    assert!(status == 503 && body.contains("no policy is loaded"), "{status} {body}");
+    assert_eq!(it.end(Signal::TERM).0, Some(0));
+    let ran = place.run(&["init", "strict"]);
+    assert!(ran.code == 0 && ran.out.contains("policy: strict"), "{ran:?}");
+}
+
+fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let host = [format!("host: {address}")];
+    let reply = runtime.block_on(crate::http::send(address, &format!("GET {path}"), &host, b""));
+    (reply.status, reply.body)
+}

@@ -1,0 +1,166 @@
+//! What cannot be recorded is refused in so many words.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::{body::Body, http::Request};
+use gov_core::{Clock, Redactor, SystemClock};
+use gov_deferred_audit::LogRecord;
+use gov_gateway::{
+    check::{Gate, GateConfig, Recorded, Recorder, RecorderError},
+    config::RefusalDurability,
+    gov_db::GovDb,
+    http::{Door, Guard, Parts},
+    identity::Directory,
+    meters::Meters,
+    policy::{PolicySet, Starter},
+    registry::{NewToken, Registry},
+};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+
+use crate::check_door::{ALLOWED, ASKED, REFUSED};
+
+/// A log on a full disk.
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait]
+impl Recorder for Broken {
+    async fn record(&self, _: LogRecord, _: RefusalDurability) -> Result<Recorded, RecorderError> {
+        Err(RecorderError::NotTaken("no space left on device".into()))
+    }
+}
+
+/// A log that answers never.
+#[derive(Debug)]
+struct Stuck;
+
+#[async_trait]
+impl Recorder for Stuck {
+    async fn record(&self, _: LogRecord, _: RefusalDurability) -> Result<Recorded, RecorderError> {
+        std::future::pending().await
+    }
+}
+
+struct It {
+    door: Door,
+    token: String,
+    _home: tempfile::TempDir,
+    _db: GovDb,
+}
+
+async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -> It {
+    let home = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let db = GovDb::open(&home.path().join("gov.db"), clock.now()).unwrap();
+    let (writer, directory) = (db.database.writer.clone(), Arc::new(Directory::default()));
+    let registry = Registry::new(writer, Arc::clone(&directory), Arc::clone(&clock), None);
+    let new = NewToken::read("agent", Some("coder"), None, false).unwrap();
+    let token = registry.create_token(new, "test").await.unwrap().token;
+    let meters = Arc::new(Meters::install().unwrap());
+    let config = GateConfig { durability: RefusalDurability::Durable, auto_register };
+    let gate = Gate::new(
+        registry.clone(),
+        recorder,
+        Redactor::new([0; 32]),
+        Arc::clone(&meters),
+        Arc::clone(&clock),
+        config,
+    );
+    if policy {
+        gate.activate(PolicySet::compile(Starter::Balanced.text(), 1).unwrap());
+    }
+    let parts = Parts {
+        gate: Arc::new(gate),
+        directory,
+        registry,
+        health: Arc::new([]),
+        meters,
+        clock,
+        metrics_public: false,
+    };
+    let guard = Guard::new("127.0.0.1:7180".parse().unwrap(), &[], &[]);
+    let door = Door::new(parts, guard, std::time::Duration::from_millis(300));
+    It { door, token, _home: home, _db: db }
+}
+
+impl It {
+    async fn check(&self, command: &str) -> (u16, Value) {
+        let action = json!({"kind": "bash", "command": command, "cwd": "/home/me/p"});
+        let request = Request::post("/v1/actions/check")
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {}", self.token))
+            .body(Body::from(json!({"agent_id": "coder", "action": action}).to_string()))
+            .unwrap();
+        let response = self.door.answer(request).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_blocking_answer_that_is_not_on_record_is_503_and_still_says_refuse() {
+    let it = start(Arc::new(Broken), true, true).await;
+    for command in [REFUSED, ASKED] {
+        let (status, json) = it.check(command).await;
+        assert_eq!((status, &json["code"]), (503, &json!("not-recorded")), "{json}");
+        assert_eq!(json["decision"], "refuse");
+        let detail = json["detail"].as_str().unwrap();
+        assert!(detail.contains("no space left on device"), "{detail}");
+    }
+    assert_eq!(it.check(ALLOWED).await.1["decision"], "allow", "what needs no record goes on");
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_503_and_says_refuse() {
+    let it = start(Arc::new(Stuck), true, true).await;
+    let (status, json) = it.check(REFUSED).await;
+    assert_eq!(
+        (status, &json["code"], &json["decision"]),
+        (503, &json!("timeout"), &json!("refuse"))
+    );
+}
+
+/// Keeps the records for the test to see.
+#[derive(Debug, Default)]
+struct Kept(parking_lot::Mutex<Vec<LogRecord>>);
+
+#[async_trait]
+impl Recorder for Kept {
+    async fn record(
+        &self,
+        record: LogRecord,
+        _: RefusalDurability,
+    ) -> Result<Recorded, RecorderError> {
+        let id = record.id;
+        self.0.lock().push(record);
+        Ok(Recorded::Spooled { id })
+    }
+}
+
+#[tokio::test]
+async fn without_a_policy_everything_is_refused_and_recorded() {
+    let kept = Arc::new(Kept::default());
+    let it = start(Arc::clone(&kept) as _, false, true).await;
+    let (status, json) = it.check(ALLOWED).await;
+    assert_eq!((status, &json["decision"]), (200, &json!("refuse")));
+    assert_eq!(json["rule_id"], "policy-error");
+    assert_eq!(json["reason"], "no policy is loaded");
+    assert_eq!(kept.0.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_registered_is_refused_and_recorded() {
+    let kept = Arc::new(Kept::default());
+    let it = start(Arc::clone(&kept) as _, true, false).await;
+    let (status, json) = it.check(ALLOWED).await;
+    assert_eq!((status, &json["decision"]), (200, &json!("refuse")));
+    assert_eq!(json["rule_id"], "unknown-agent");
+    let records = kept.0.lock();
+    assert_eq!(
+        records[0].verdict.as_ref().unwrap().rule_id.as_ref().unwrap().as_str(),
+        "unknown-agent"
+    );
+}
