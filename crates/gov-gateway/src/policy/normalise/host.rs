@@ -32,7 +32,8 @@ pub fn normalise(host: &str) -> Result<String, HostError> {
     let ascii = idna::domain_to_ascii(&decoded).map_err(|_| HostError)?;
     let name = ascii.strip_suffix('.').unwrap_or(&ascii);
     let legal = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 253 || !name.chars().all(legal) || name.contains("..") {
+    let empty_label = name.split('.').any(str::is_empty);
+    if name.len() > 253 || !name.chars().all(legal) || empty_label {
         return Err(HostError);
     }
     match name.rsplit('.').next().and_then(number) {
@@ -159,7 +160,9 @@ mod tests {
             assert_eq!(normalise(text).as_deref(), Ok(host), "{text}");
             assert_eq!(normalise(host).as_deref(), Ok(host), "{host} again");
         }
-        for text in ["", "a b", "1.2.3.4.5", "256.1.1.1", "a..b", "%zz", "999999999999"] {
+        for text in
+            ["", ".", "..", ".a", "a b", "1.2.3.4.5", "256.1.1.1", "a..b", "%zz", "999999999999"]
+        {
             assert_eq!(normalise(text), Err(HostError), "{text}");
         }
     }
