@@ -114,7 +114,7 @@ fn look_at(action: &AgentAction, gather: &mut Gather<'_>) -> Result<(), Unparsab
             gather.facts.resource = Resource::Host(host);
         }
         AgentAction::ToolCall { server, tool, arguments } => {
-            tool::look_at(gather, server.as_deref(), tool, arguments)?;
+            tool::look_at(gather, server.as_deref(), tool, arguments, true)?;
         }
         AgentAction::Read { surface, namespace, query } => {
             gather.say(surface);
@@ -125,7 +125,7 @@ fn look_at(action: &AgentAction, gather: &mut Gather<'_>) -> Result<(), Unparsab
             gather.facts.resource = Resource::Surface(surface.clone());
         }
         AgentAction::Custom { custom_kind, payload } => {
-            tool::look_at(gather, None, custom_kind, payload)?;
+            tool::look_at(gather, None, custom_kind, payload, false)?;
             gather.facts.resource = Resource::Kind(custom_kind.clone());
         }
         // A kind that this version does not know.

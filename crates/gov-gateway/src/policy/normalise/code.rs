@@ -25,6 +25,13 @@ const WRITES: [&str; 16] = [
     "copy", "unlink", "remove(", "rename", "chmod",
 ];
 
+/// Calls that run other programs.
+const RUNS: [&str; 9] =
+    ["system", "exec", "spawn", "popen", "subprocess", "run(", "call(", "`", "shell"];
+
+/// The most literals of one code that are looked at; of more nobody can say what they do.
+const MAX_LITERALS: usize = 500;
+
 /// Reads `name rest` if it runs code that is given with it.
 pub(super) fn read(shell: &mut Shell<'_, '_>, name: &str, rest: &[Arg], stdin: &Stdin) {
     let stem = name.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.');
@@ -79,7 +86,7 @@ pub(super) fn read(shell: &mut Shell<'_, '_>, name: &str, rest: &[Arg], stdin: &
 }
 
 /// Looks through a program's text.
-fn code(shell: &mut Shell<'_, '_>, text: &str) {
+pub(super) fn code(shell: &mut Shell<'_, '_>, text: &str) {
     shell.gather.scan(text);
     let lower = text.to_lowercase();
     for (at, mark) in DELETES.iter().flat_map(|mark| lower.match_indices(mark)) {
@@ -99,43 +106,39 @@ fn code(shell: &mut Shell<'_, '_>, text: &str) {
         }
     }
     let writes = WRITES.iter().any(|it| lower.contains(it)) || text.contains('>');
-    for literal in literals(text) {
+    let runs = RUNS.iter().any(|it| lower.contains(it));
+    list_calls(shell, &lower);
+    let literals = literals(text);
+    if literals.len() > MAX_LITERALS {
+        shell.gather.facts.flags.unknown_command = true;
+    }
+    for literal in literals.iter().take(MAX_LITERALS) {
         // Perl's `open(F, ">/file")`.
         let literal = literal.trim_start_matches(['>', ' ']);
-        if writes
-            && (path::is_absolute(literal) || literal.starts_with('~'))
-            && !literal.contains(char::is_whitespace)
-        {
-            let is_system = path::is_system(&path::clean(literal, &shell.gather.base));
-            if is_system && literal.len() > 1 {
+        let is_path = path::is_absolute(literal) || literal.starts_with('~');
+        if writes && is_path && literal.len() > 1 && !literal.contains(char::is_whitespace) {
+            let cleaned = path::clean(literal, &shell.gather.base);
+            if path::is_system(&cleaned) {
                 shell.gather.write(literal);
             }
         }
-        as_command(shell, literal, &lower);
-    }
-}
-
-/// A literal that code could hand to a shell.
-fn as_command(shell: &mut Shell<'_, '_>, literal: &str, lower: &str) {
-    let runs = ["system", "exec", "spawn", "popen", "subprocess", "run(", "call(", "`", "shell"];
-    if !literal.contains(' ') || !runs.iter().any(|it| lower.contains(it)) {
-        list_call(shell, lower);
-        return;
-    }
-    // Most literals are no commands, so what cannot be read is none.
-    let before = shell.gather.facts.clone();
-    if shell.inner(literal).is_err() {
-        shell.gather.facts = before;
+        if runs && literal.contains(' ') {
+            // Most literals are no commands, so what cannot be read is none.
+            let before = shell.gather.facts.clone();
+            if shell.inner(literal).is_err() {
+                shell.gather.facts = before;
+            }
+        }
     }
 }
 
 /// `["rm", "-rf", "/"]`: words that become a command without a shell.
-fn list_call(shell: &mut Shell<'_, '_>, lower: &str) {
+fn list_calls(shell: &mut Shell<'_, '_>, lower: &str) {
     for mark in ["'rm'", "\"rm\""] {
-        for (at, _) in lower.match_indices(mark) {
-            let end =
-                lower.get(at..).and_then(|it| it.find([']', ')'])).unwrap_or(lower.len() - at);
-            let words: Vec<String> = literals(lower.get(at..at + end).unwrap_or_default());
+        for (at, _) in lower.match_indices(mark).take(MAX_LITERALS) {
+            let rest = lower.get(at..).unwrap_or_default();
+            let end = rest.find([']', ')']).unwrap_or(rest.len());
+            let words: Vec<String> = literals(rest.get(..end).unwrap_or_default());
             if words.iter().any(|it| it.starts_with('-') && it.contains('r')) {
                 let args: Vec<Arg> = words.into_iter().map(Arg::plain).collect();
                 super::effects::read(shell.gather, "rm", args.get(1..).unwrap_or_default());

@@ -44,6 +44,32 @@ const MENTIONS: [&str; 13] = [
     "ls",
 ];
 
+/// Programs with options, or commands of their own, that run a shell command.
+const RUNS_OPTIONS: [&str; 22] = [
+    "tar",
+    "bsdtar",
+    "rsync",
+    "vim",
+    "nvim",
+    "vi",
+    "ex",
+    "emacs",
+    "sqlite3",
+    "psql",
+    "npm",
+    "gdb",
+    "less",
+    "man",
+    "make",
+    "zip",
+    "tmux",
+    "screen",
+    "entr",
+    "nodemon",
+    "concurrently",
+    "sed",
+];
+
 impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
     pub(super) fn new(shell: &'s mut Shell<'g, 'a>, stdin: Stdin) -> Self {
         Self { shell, stdin }
@@ -56,6 +82,13 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
 
     /// Reads the command `args`.
     pub(super) fn run(&mut self, args: &[Arg]) -> Result<(), Unparsable> {
+        self.shell.enter()?;
+        let result = self.read(args);
+        self.shell.leave();
+        result
+    }
+
+    fn read(&mut self, args: &[Arg]) -> Result<(), Unparsable> {
         let Some(first) = args.first() else { return Ok(()) };
         let name = program_name(&first.text);
         let flags = &mut self.shell.gather.facts.flags;
@@ -87,6 +120,16 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
                 self.shell.gather.facts.flags.unknown_command |= unknown;
             }
             "cd" | "chdir" | "pushd" => self.change_directory(rest),
+            "at" | "batch" => match &self.stdin {
+                Stdin::Text(text) => {
+                    let text = text.clone();
+                    self.shell.inner(&text)?;
+                }
+                Stdin::Pipe | Stdin::NamesInside => {
+                    self.shell.gather.facts.flags.unknown_command = true;
+                }
+                Stdin::Own => (),
+            },
             "popd" => self.shell.gather.dirs = vec![Some(UNKNOWN.to_string())],
             "alias" => {
                 for (_, value) in rest.iter().filter_map(|it| it.text.split_once('=')) {
@@ -267,10 +310,35 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
         gather.dirs = gather.moved(text);
     }
 
+    /// An option's value that holds an `rm`: `tar --to-command='rm -rf x'`, `vim -c ':!rm -rf x'`.
+    fn option_that_runs(&mut self, name: &str, text: &str) {
+        let begins = |at: usize| {
+            let before = text.get(..at).unwrap_or_default();
+            // sed runs what follows its `e`; elsewhere in its script an `rm` is only text.
+            if name == "sed" && !before.ends_with("e ") {
+                return false;
+            }
+            let before = before.chars().next_back();
+            !before.is_some_and(|it| it.is_alphanumeric() || it == '-' || it == '_')
+        };
+        for (at, _) in text.match_indices("rm -").filter(|(at, _)| begins(*at)).take(8) {
+            let before = self.shell.gather.facts.clone();
+            // What does not read as a command is none.
+            if self.shell.inner(text.get(at..).unwrap_or_default()).is_err() {
+                self.shell.gather.facts = before;
+            }
+        }
+    }
+
     /// `rm` or a shell behind a program that is not known to run others.
     fn wrapped(&mut self, name: &str, rest: &[Arg]) -> Result<(), Unparsable> {
         if MENTIONS.contains(&name) || name == "rm" || name == "find" {
             return Ok(());
+        }
+        if RUNS_OPTIONS.contains(&name) {
+            for arg in rest.iter().filter(|it| it.text.contains(char::is_whitespace)) {
+                self.option_that_runs(name, &arg.text);
+            }
         }
         for (at, arg) in rest.iter().enumerate() {
             let tail = rest.get(at..).unwrap_or_default();
@@ -289,6 +357,8 @@ impl<'s, 'g, 'a> Command<'s, 'g, 'a> {
 
 /// The name of a program without its folder, in lower case.
 pub(super) fn program_name(text: &str) -> String {
+    // In zsh `=rm` is where `rm` is found.
+    let text = text.strip_prefix('=').unwrap_or(text);
     let name = text.rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase();
     name.strip_suffix(".exe").map_or(name.clone(), str::to_owned)
 }

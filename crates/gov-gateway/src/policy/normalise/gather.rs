@@ -10,6 +10,9 @@ use super::{
 /// The most paths, hosts and words that one action may name.
 const MAX_NAMED: usize = 10_000;
 
+/// The longest URL that is read.
+const MAX_URL_BYTES: usize = 2048;
+
 /// Facts in the making, and what paths are measured against.
 #[derive(Debug)]
 pub(super) struct Gather<'a> {
@@ -199,7 +202,7 @@ impl<'a> Gather<'a> {
             let before = rest.get(..at).unwrap_or_default();
             let letter = |it: char| it.is_ascii_alphanumeric() || matches!(it, '+' | '-' | '.');
             let scheme = before.len() - before.trim_end_matches(letter).len();
-            let url = rest.get(at - scheme..).unwrap_or_default();
+            let url = head(rest.get(at - scheme..).unwrap_or_default());
             let end = url.find(|it: char| {
                 it.is_whitespace()
                     || matches!(it, '"' | '\'' | '`' | '<' | '>' | ')' | '}' | ',' | ';')
@@ -214,6 +217,12 @@ impl<'a> Gather<'a> {
         self.facts.flags.touches_gov |= gov;
         self.facts.flags.touches_harness |= harness;
     }
+}
+
+/// As much of a text as a URL can be long.
+fn head(text: &str) -> &str {
+    let end = (0..=MAX_URL_BYTES.min(text.len())).rev().find(|it| text.is_char_boundary(*it));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Whether `text` is more a path than anything else.

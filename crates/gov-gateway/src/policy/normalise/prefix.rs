@@ -145,7 +145,7 @@ fn known(name: &str) -> Option<Prefix> {
         "caffeinate" => (&["-t", "-w"], 0),
         "runuser" => (&["-u", "-g", "-G"], 0),
         "gosu" | "su-exec" | "setuidgid" | "taskset" => (&[], 1),
-        "nohup" | "setsid" | "command" | "builtin" | "noglob" | "nocorrect" | "unbuffer"
+        "-" | "nohup" | "setsid" | "command" | "builtin" | "noglob" | "nocorrect" | "unbuffer"
         | "busybox" | "toybox" | "proxychains" | "proxychains4" | "fakeroot" | "torify"
         | "torsocks" | "npx" | "bunx" | "pnpx" | "dotenv" | "chronic" | "firejail"
         | "systemd-inhibit" => (&[], 0),

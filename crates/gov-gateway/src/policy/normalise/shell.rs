@@ -23,7 +23,10 @@ use super::{
 const MAX_DEPTH: usize = 8;
 
 /// The most simple commands of one action.
-const MAX_COMMANDS: usize = 5_000;
+const MAX_COMMANDS: usize = 2_000;
+
+/// The most programs that run one another (`sudo env nice …`).
+const MAX_PREFIXES: usize = 32;
 
 /// One shell, reading one script.
 pub(super) struct Shell<'g, 'a> {
@@ -32,6 +35,7 @@ pub(super) struct Shell<'g, 'a> {
     scan: Scan,
     pub(super) depth: usize,
     commands: usize,
+    prefixes: usize,
     /// What the command before a pipe makes: names of files inside the working directory.
     lists_inside: bool,
 }
@@ -52,6 +56,7 @@ impl<'g, 'a> Shell<'g, 'a> {
             scan: Scan::default(),
             depth: 0,
             commands: 0,
+            prefixes: 0,
             lists_inside: false,
         }
     }
@@ -199,6 +204,31 @@ impl<'g, 'a> Shell<'g, 'a> {
         known
     }
 
+    /// Counts a simple command, so that no action can keep the judge busy.
+    fn count(&mut self) -> Result<(), Unparsable> {
+        self.commands += 1;
+        if self.commands > MAX_COMMANDS {
+            let problem = format!("an action must hold at most {MAX_COMMANDS} simple commands");
+            return Err(Unparsable::new(problem));
+        }
+        Ok(())
+    }
+
+    /// Enters a program that may run another; [`Self::leave`] follows unless this fails.
+    pub(super) fn enter(&mut self) -> Result<(), Unparsable> {
+        self.count()?;
+        self.prefixes += 1;
+        if self.prefixes > MAX_PREFIXES {
+            let problem = format!("at most {MAX_PREFIXES} programs may run one another");
+            return Err(Unparsable::new(problem));
+        }
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.prefixes -= 1;
+    }
+
     /// A simple command has ended with `op`.
     fn end(
         &mut self,
@@ -210,11 +240,7 @@ impl<'g, 'a> Shell<'g, 'a> {
         if is_empty && op == "\n" && list.continues() {
             return Ok(());
         }
-        self.commands += 1;
-        if self.commands > MAX_COMMANDS {
-            let problem = format!("an action must hold at most {MAX_COMMANDS} simple commands");
-            return Err(Unparsable::new(problem));
-        }
+        self.count()?;
         let before = self.gather.dirs.clone();
         let is_sure = list.is_sure(op) && !simple.negated;
         let lists_inside = std::mem::take(&mut self.lists_inside) && list.piped_in();

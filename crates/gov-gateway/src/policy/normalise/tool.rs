@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     Resource, Unparsable,
     arguments::{self, Leaf},
+    code,
     gather::{Gather, looks_like_path},
     shell::Shell,
 };
@@ -46,12 +47,20 @@ const PATH_KEYS: [&str; 22] = [
     "notebook_path",
 ];
 
-/// Reads a call of `tool`.
+/// Keys under which tools take a command.
+const COMMAND_KEYS: [&str; 6] =
+    ["command", "cmd", "script", "commands", "shell_command", "command_line"];
+
+/// The most nested strings that are read as commands.
+const MAX_NESTED: usize = 1_000;
+
+/// Reads a call of `tool`; not `is_tool` for a custom action, which only looks like one.
 pub(super) fn look_at(
     gather: &mut Gather<'_>,
     server: Option<&str>,
     tool: &str,
     value: &Value,
+    is_tool: bool,
 ) -> Result<(), Unparsable> {
     arguments::refuse_reserved_keys("action.arguments", value)?;
     if tool.trim().is_empty() || tool.contains('\0') {
@@ -69,7 +78,7 @@ pub(super) fn look_at(
     }
     let empty = Map::new();
     let arguments = value.as_object().unwrap_or(&empty);
-    if server.is_none() && harness_tool(gather, &tool.to_lowercase(), arguments)? {
+    if is_tool && server.is_none() && harness_tool(gather, tool, arguments)? {
         return Ok(());
     }
     any_tool(gather, tool, arguments, &found)
@@ -103,31 +112,31 @@ fn harness_tool(
         })
     };
     match tool {
-        "bash" => {
+        "Bash" => {
             let command = needed("command")?;
             run(gather, command, arguments)?;
         }
-        "write" | "edit" | "multiedit" => drop(gather.write(needed("file_path")?)),
-        "notebookedit" => drop(gather.write(needed("notebook_path")?)),
-        "read" | "notebookread" => {
-            let path = needed(if tool == "read" { "file_path" } else { "notebook_path" })?;
+        "Write" | "Edit" | "MultiEdit" => drop(gather.write(needed("file_path")?)),
+        "NotebookEdit" => drop(gather.write(needed("notebook_path")?)),
+        "Read" | "NotebookRead" => {
+            let path = needed(if tool == "Read" { "file_path" } else { "notebook_path" })?;
             gather.read_only(path);
         }
-        "glob" | "grep" | "ls" => {
+        "Glob" | "Grep" | "LS" => {
             let path = text("path").unwrap_or(".");
             gather.read_only(path);
             if let (true, Some(pattern)) =
-                (tool == "glob" && text("path").is_none(), text("pattern"))
+                (tool == "Glob" && text("path").is_none(), text("pattern"))
                 && looks_like_path(pattern)
             {
                 gather.read_only(pattern);
             }
         }
-        "webfetch" => drop(gather.required_host("action.arguments.url", needed("url")?)?),
+        "WebFetch" => drop(gather.required_host("action.arguments.url", needed("url")?)?),
         // They talk, plan and look; what a sub-agent does is asked about again.
-        "websearch" | "task" | "agent" | "todowrite" | "todoread" | "exitplanmode"
-        | "bashoutput" | "killshell" | "killbash" | "skill" | "slashcommand"
-        | "askuserquestion" | "taskoutput" => (),
+        "WebSearch" | "Task" | "Agent" | "TodoWrite" | "TodoRead" | "ExitPlanMode"
+        | "BashOutput" | "KillShell" | "KillBash" | "Skill" | "SlashCommand"
+        | "AskUserQuestion" | "TaskOutput" => (),
         _ => return Ok(false),
     }
     Ok(true)
@@ -168,7 +177,9 @@ fn any_tool(
         } else if is_path {
             gather.read_only(file);
         }
-        if text.contains("://") && file == text {
+        // A URL in prose is only spoken of.
+        let is_url = !text.contains(char::is_whitespace) || key.contains("ur");
+        if is_url && text.contains("://") && file == text {
             gather.scan(text);
         }
         if ["host", "hostname", "domain"].contains(&key.as_str()) && !text.is_empty() {
@@ -177,6 +188,34 @@ fn any_tool(
     }
     if name.contains("push") && (flag("force") || flag("forced")) {
         gather.facts.flags.force_push = true;
+    }
+    let runs_code = [
+        "run",
+        "exec",
+        "execute",
+        "eval",
+        "python",
+        "node",
+        "js",
+        "javascript",
+        "repl",
+        "jupyter",
+        "interpreter",
+    ];
+    let nested = found.iter().filter(|it| it.is_text).take(MAX_NESTED);
+    for leaf in nested {
+        let key = leaf.key.to_lowercase();
+        if COMMAND_KEYS.contains(&key.as_str()) {
+            // The ones on top follow, with their neighbours; here what does not read is none.
+            let before = gather.facts.clone();
+            if Shell::new(gather).script(&leaf.text).is_err() {
+                gather.facts = before;
+            }
+        } else if ["code", "source_code", "script_content"].contains(&key.as_str())
+            && parts.iter().any(|it| runs_code.contains(it))
+        {
+            code::code(&mut Shell::new(gather), &leaf.text);
+        }
     }
     commands(gather, arguments, is_shell)
 }
@@ -187,9 +226,8 @@ fn commands(
     arguments: &Map<String, Value>,
     is_shell: bool,
 ) -> Result<(), Unparsable> {
-    let keys = ["command", "cmd", "script", "commands", "shell_command", "command_line"];
     for (_, value) in
-        arguments.iter().filter(|(key, _)| keys.contains(&key.to_lowercase().as_str()))
+        arguments.iter().filter(|(key, _)| COMMAND_KEYS.contains(&key.to_lowercase().as_str()))
     {
         let before = gather.facts.clone();
         let result = match value {

@@ -7,6 +7,9 @@ use super::{UNKNOWN, lexer::Token};
 /// The most texts that one word may expand to; beyond it, the word cannot be known.
 const MAX_TEXTS: usize = 64;
 
+/// The most braces in one word; beyond it, the word cannot be known.
+const MAX_BRACES: usize = 32;
+
 /// One part of a word.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece {
@@ -192,6 +195,13 @@ fn flat(pieces: &[Piece]) -> Vec<Piece> {
         |it: &Piece| matches!(it, Piece::Text { text, quoted: false } if text.contains('{'));
     if !pieces.iter().any(has_brace) {
         return pieces.to_vec();
+    }
+    let count = |it: &Piece| match it {
+        Piece::Text { text, quoted: false } => text.matches('{').count(),
+        _ => 0,
+    };
+    if pieces.iter().map(count).sum::<usize>() > MAX_BRACES {
+        return vec![Piece::Variable { name: String::new(), plain: false, quoted: false }];
     }
     let mut flat = Vec::new();
     for piece in pieces {

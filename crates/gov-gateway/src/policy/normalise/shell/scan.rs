@@ -10,6 +10,9 @@ use super::super::{
 /// The most values that a variable is tried with.
 const MAX_CANDIDATES: usize = 16;
 
+/// The most variables that are followed.
+const MAX_VARIABLES: usize = 256;
+
 /// Which variables change where, and whether the shell may stand anywhere.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -125,7 +128,11 @@ impl Scan {
     }
 
     fn assign<'w>(&mut self, name: &str, values: impl Iterator<Item = &'w Word>) {
+        self.all_tainted |= self.assignments.len() > MAX_VARIABLES;
         *self.assignments.entry(name.to_owned()).or_default() += 1;
+        if self.all_tainted {
+            return;
+        }
         let candidates = self.candidates.entry(name.to_owned()).or_default();
         let texts = values.filter_map(Word::literal).filter(|it| !it.is_empty());
         candidates.extend(texts);
