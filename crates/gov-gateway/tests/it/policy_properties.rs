@@ -1,5 +1,7 @@
 //! What holds for every action, and not only for those that somebody thought of.
 
+use std::sync::OnceLock;
+
 use gov_core::{AgentAction, AgentId, Decision, Timestamp};
 use gov_gateway::policy::{
     PolicyInput, PolicySet, Starter,
@@ -24,8 +26,9 @@ fn judge(policy: &PolicySet, action: &AgentAction, context: Option<&Value>) -> D
     policy.judge(&input).decision
 }
 
-fn balanced() -> PolicySet {
-    PolicySet::compile(Starter::Balanced.text(), 1).unwrap()
+fn balanced() -> &'static PolicySet {
+    static BALANCED: OnceLock<PolicySet> = OnceLock::new();
+    BALANCED.get_or_init(|| PolicySet::compile(Starter::Balanced.text(), 1).unwrap())
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -69,6 +72,23 @@ fn shell_text() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..30).prop_map(|it| it.concat())
 }
 
+#[test]
+fn the_deepest_nesting_fits_the_stack_of_a_worker() {
+    let mut script = "rm -rf /srv".to_owned();
+    for level in 0..5 {
+        let (open, close) = ("echo $(".repeat(7), ")".repeat(7));
+        script = format!("{open}bash <<'E{level}'\n{script}\nE{level}\n{close}");
+    }
+    // What tokio gives its workers, in a build that optimises nothing.
+    let judged = std::thread::Builder::new()
+        .stack_size(2 * 1024 * 1024)
+        .spawn(move || judge(balanced(), &AgentAction::Bash { command: script, cwd: None }, None))
+        .unwrap()
+        .join()
+        .unwrap();
+    assert_eq!(judged.rule_id().unwrap().as_str(), "refuse-recursive-delete-outside-cwd");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -85,7 +105,7 @@ proptest! {
             AgentAction::ProcessSpawn { binary: "sudo".into(), args: command.split(' ').map(str::to_owned).collect() },
             AgentAction::FilesystemWrite { path: gov_core::ActionPath::new(command), byte_estimate: None },
         ] {
-            let _ = judge(&policy, &action, Some(&context));
+            let _ = judge(policy, &action, Some(&context));
         }
     }
 
@@ -133,7 +153,7 @@ proptest! {
     ) {
         let policy = balanced();
         let context = json!({"cwd": "/home/me/p"});
-        let ask = |command: String| judge(&policy, &AgentAction::Bash { command, cwd: None }, Some(&context));
+        let ask = |command: String| judge(policy, &AgentAction::Bash { command, cwd: None }, Some(&context));
         let mut how = how.into_iter();
         let quoted: String = command
             .chars()

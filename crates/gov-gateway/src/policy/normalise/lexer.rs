@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The deepest nesting of substitutions.
-const MAX_DEPTH: usize = 16;
+const MAX_DEPTH: usize = 8;
 
 /// One token.
 #[derive(Clone, Debug, PartialEq)]

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// The deepest nesting of shells inside shells.
-const MAX_DEPTH: usize = 8;
+const MAX_DEPTH: usize = 6;
 
 /// The most simple commands of one action.
 const MAX_COMMANDS: usize = 2_000;

@@ -21,6 +21,12 @@ const READ_VERBS: [&str; 24] = [
     "browse", "lookup", "diff",
 ];
 
+/// What makes a tool write all the same (`find_and_replace`).
+const WRITE_VERBS: [&str; 16] = [
+    "write", "replace", "edit", "create", "update", "delete", "move", "save", "remove", "append",
+    "insert", "rename", "copy", "upload", "patch", "download",
+];
+
 /// Keys under which tools take a path.
 const PATH_KEYS: [&str; 22] = [
     "path",
@@ -153,6 +159,7 @@ fn any_tool(
     let parts: Vec<&str> = name.split(|it: char| !it.is_alphanumeric()).collect();
     let reads = parts.iter().any(|it| READ_VERBS.contains(it))
         || READ_VERBS.iter().any(|it| name.starts_with(it));
+    let reads = reads && !WRITE_VERBS.iter().any(|it| name.contains(it));
     let is_shell = parts.iter().any(|it| SHELL_NAMES.contains(it)) || name.contains("shell");
     let flag = |key: &str| arguments.get(key).and_then(Value::as_bool) == Some(true);
     let deletes = ["delete", "remove", "rm", "rmdir"].iter().any(|it| name.contains(it));
