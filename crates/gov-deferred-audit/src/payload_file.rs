@@ -93,10 +93,17 @@ mod tests {
             .collect()
     }
 
+    fn written(lines: &[PayloadLine]) -> Vec<u8> {
+        let mut file = Vec::new();
+        for line in lines {
+            line.write(&mut file);
+        }
+        file
+    }
+
     #[test]
     fn any_bytes_come_back_and_json_stays_readable() {
-        let mut file = Vec::new();
-        lines().iter().for_each(|line| line.write(&mut file));
+        let file = written(&lines());
         assert_eq!(parse(&file), Some(lines()));
         assert!(file.starts_with(
             b"{\"payload\":{\"command\":\"ls\"},\"salt\":\"07070707070707070707070707070707\",\"seq\":1}\n"
@@ -106,16 +113,13 @@ mod tests {
 
     #[test]
     fn what_reads_is_what_would_be_written() {
-        let mut file = Vec::new();
-        lines().iter().for_each(|line| line.write(&mut file));
+        let file = written(&lines());
         for at in 0..file.len() {
             for bit in 0..8 {
                 let mut changed = file.clone();
                 changed[at] ^= 1 << bit;
                 let Some(read) = parse(&changed) else { continue };
-                let mut written = Vec::new();
-                read.iter().for_each(|line| line.write(&mut written));
-                assert_eq!(written, changed, "byte {at}, bit {bit}");
+                assert_eq!(written(&read), changed, "byte {at}, bit {bit}");
                 assert_ne!(read, lines());
             }
         }

@@ -22,4 +22,5 @@ mod support;
 mod torture;
 mod toy_component;
 mod tree_agrees_with_ct_merkle;
+mod vectors;
 mod verifying;

@@ -80,12 +80,14 @@ fn index_of(name: &str, bytes: &[u8], at: usize) -> Option<usize> {
     None
 }
 
+/// Makes a file of its items.
+type Join = fn(&[Vec<u8>]) -> Vec<u8>;
+
 /// Mutants that move whole entries, hashes and payloads.
 pub(crate) fn of_items(files: &Files) -> Vec<Mutant> {
     let mut mutants = Vec::new();
     for (name, bytes) in files {
-        let (items, join): (Vec<Vec<u8>>, fn(&[Vec<u8>]) -> Vec<u8>) = if name.starts_with(ENTRIES)
-        {
+        let (items, join): (Vec<Vec<u8>>, Join) = if name.starts_with(ENTRIES) {
             let items = bundle::split(bytes).unwrap().into_iter().map(<[u8]>::to_vec);
             (items.collect(), join_entries)
         } else if name.starts_with("tile/") {
@@ -171,7 +173,7 @@ pub(crate) fn of_heads(files: &Files) -> Vec<Mutant> {
     let lines: Vec<_> = note.text().lines().collect();
     let (origin, size): (&str, u64) = (lines[0], lines[1].parse().unwrap());
     let forger = PrivateKey::generate(origin).unwrap();
-    let forged = |text: String| {
+    let signed_by_forger = |text: String| {
         let signature = forger.sign(text.as_bytes());
         Note::unsigned(text).with_signature(&forger.verifier(), signature).to_string().into_bytes()
     };
@@ -184,19 +186,19 @@ pub(crate) fn of_heads(files: &Files) -> Vec<Mutant> {
     for other in (0..2 * size).filter(|other| *other != size) {
         let text = note.text().replacen(&format!("\n{size}\n"), &format!("\n{other}\n"), 1);
         push("rewritten head", with_text(&text));
-        push("foreign key", forged(text));
+        push("foreign key", signed_by_forger(text));
     }
     for root in 0..40_u8 {
         let text = format!("{origin}\n{size}\n{}\n", base64(&[root; 32]));
         push("rewritten head", with_text(&text));
-        push("foreign key", forged(text));
+        push("foreign key", signed_by_forger(text));
     }
     for epoch in (0..40).filter(|epoch| *epoch != 1) {
         let text = note.text().replacen("/gov/e1", &format!("/gov/e{epoch}"), 1);
         push("wrong epoch", with_text(&text));
-        push("wrong epoch", forged(text));
+        push("wrong epoch", signed_by_forger(text));
     }
-    push("foreign key", forged(note.text().to_owned()));
+    push("foreign key", signed_by_forger(note.text().to_owned()));
     for text in [note.text().to_owned(), format!("{}\n", note.text())] {
         push("stripped signature", text.into_bytes());
     }
@@ -209,7 +211,8 @@ pub(crate) fn of_heads(files: &Files) -> Vec<Mutant> {
         }
     }
     // The key goes along with the forged head.
-    let mut both = Mutant::of("foreign key", "checkpoint", Some(forged(note.text().to_owned())));
+    let mut both =
+        Mutant::of("foreign key", "checkpoint", Some(signed_by_forger(note.text().to_owned())));
     let vkey = format!("{}\n", forger.verifier()).into_bytes();
     both.changes.insert("vkey".to_owned(), Some(vkey));
     mutants.push(both);
