@@ -4,9 +4,10 @@ use gov_core::Health as _;
 use gov_core::{AuditEventKind, HealthState, Payload};
 use gov_deferred_audit::{
     AppendOutcome, DeferredAuditSink as _, SqliteSignedEventsSink, entry::Entry,
-    record::MAX_PAYLOAD_BYTES, store::sqlite::is_unique_constraint_race,
-    tlog::checkpoint::Checkpoint,
+    record::MAX_PAYLOAD_BYTES, signed_log::APPEND_UNIQUE_RACE_MAX_RETRIES,
+    store::sqlite::is_unique_constraint_race, tlog::checkpoint::Checkpoint,
 };
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use rusqlite::Connection;
 
 use crate::fixture::{Fixture, append};
@@ -136,6 +137,53 @@ async fn what_only_the_database_refuses_is_found_by_halving_the_batch() {
     assert_eq!(log.dlq_size().await.unwrap(), 1);
     log.close().await;
     assert!(it.verify_database().is_ok());
+
+    // Even if it could enter now: it is in one place, and comes out by a command only.
+    it.tamper("select 1");
+    let log = it.open().await;
+    assert_eq!(log.sink().append(&batch[3..4]).await, [AppendOutcome::DlqLanded]);
+    assert_eq!(append(&log, &batch[4..5]).await, [5]);
+}
+
+#[tokio::test]
+async fn a_race_for_a_place_is_run_again_and_then_given_up() {
+    let it = Fixture::with_records(3).await;
+    let log = it.open().await;
+    let beside = Connection::open(&it.config.database).unwrap();
+    // A row that no head knows of stands for a rival that never lets go.
+    let rival = "insert into audit_log_entry values (1, 4, zeroblob(16), x'00')";
+    beside.execute_batch(rival).unwrap();
+    let recorder = DebuggingRecorder::new();
+    let outcomes = {
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        log.sink().append(&[it.record(3)]).await
+    };
+    assert_eq!(outcomes, [AppendOutcome::DlqLanded]);
+    let counted = recorder.snapshotter().snapshot().into_vec();
+    let retries = counted.iter().find_map(|(key, _, _, value)| {
+        let name = key.key().name();
+        (name == "gov_deferred_audit_unique_race_retries_total").then_some(value)
+    });
+    let wanted = u64::from(APPEND_UNIQUE_RACE_MAX_RETRIES);
+    assert_eq!(retries, Some(&DebugValue::Counter(wanted)));
+}
+
+#[tokio::test]
+async fn nothing_is_appended_to_an_epoch_that_is_over() {
+    let it = Fixture::with_records(3).await;
+    let log = it.open().await;
+    let beside = Connection::open(&it.config.database).unwrap();
+    let next = "insert into audit_log_checkpoint select 2, vkey, 0, root, note, null
+                from audit_log_checkpoint";
+    beside.execute_batch(next).unwrap();
+    let (mut sink, record) = (log.sink(), it.record(3));
+    let appending = tokio::spawn(async move { sink.append(&[record]).await });
+    while log.health() == HealthState::Healthy {
+        tokio::task::yield_now().await;
+    }
+    let HealthState::Dead(reason) = log.health() else { panic!("{:?}", log.health()) };
+    assert!(reason.contains("the log is in epoch 2 now, this process writes epoch 1"), "{reason}");
+    appending.abort();
 }
 
 #[tokio::test]

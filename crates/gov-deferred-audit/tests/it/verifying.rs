@@ -3,7 +3,7 @@
 use std::fs;
 
 use gov_deferred_audit::{
-    tlog::key::PrivateKey,
+    tlog::{key::PrivateKey, note::Note},
     verify::{KeySource, Verdict, VerifyOptions, Which, verify_database, verify_export},
 };
 
@@ -191,6 +191,50 @@ async fn an_entry_of_a_later_version_is_not_judged_to_be_good() {
     // Under a checkpoint that covers it, it would be a later build's good entry.
     let finding = report.findings.iter().find(|it| it.what != "root");
     assert_eq!(finding, None, "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn a_signature_line_that_nobody_vouches_for_is_found() {
+    let it = Fixture::with_records(10).await;
+    it.export();
+    let path = it.export_dir().join("checkpoint");
+    let note = Note::parse(&fs::read(&path).unwrap()).unwrap();
+    let witness = PrivateKey::generate("witness.example").unwrap();
+    let signature = witness.sign(note.text().as_bytes());
+    let note = note.with_signature(&witness.verifier(), signature);
+    fs::write(&path, note.to_string()).unwrap();
+    let Verdict::Failed(finding) = it.verify_export().integrity else { panic!() };
+    assert_eq!(finding.why, "it has a line of an unknown signer");
+}
+
+#[tokio::test]
+async fn an_older_epoch_that_was_shortened_is_found_by_what_was_handed_over() {
+    let it = rolled_back().await;
+    it.export();
+    let keys = vec![it.vkey(1), it.vkey(2)];
+    let options = VerifyOptions { from_epoch: 2, ..VerifyOptions::trusting(keys) };
+    assert!(verify_export(&it.export_dir(), &options).unwrap().is_ok());
+    // The same log as it was before: whole by itself.
+    let (early, keys) = (Fixture::new(), it.config.keys.clone());
+    fs::create_dir(&early.config.keys).unwrap();
+    for file in ["audit-log.e1.key", "audit-log.e1.vkey"] {
+        fs::copy(keys.join(file), early.config.keys.join(file)).unwrap();
+    }
+    early.append(3).await;
+    early.export();
+    let dir = it.export_dir().join("epoch/1");
+    fs::remove_dir_all(&dir).unwrap();
+    for file in files(&early.export_dir()) {
+        let to = dir.join(file.strip_prefix(early.export_dir()).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(file, to).unwrap();
+    }
+    let report = verify_export(&it.export_dir(), &options).unwrap();
+    let Verdict::Failed(finding) = report.integrity else { panic!("{report:?}") };
+    assert_eq!((finding.epoch, finding.what.as_str()), (2, "reason"));
+    assert_eq!(finding.why, "it says that 5 records survived, and there are 3");
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(!verify_export(&it.export_dir(), &options).unwrap().is_ok());
 }
 
 #[tokio::test]
