@@ -56,6 +56,9 @@ impl<'a> Scanned<'a> {
 
 /// Checks the version, which is the last field, and gives what is before it.
 fn version(text: &str) -> Result<&str, EntryError> {
+    if let Some(rest) = text.strip_suffix(",\"v\":1}") {
+        return Ok(rest);
+    }
     let malformed = EntryError::Malformed { field: "v" };
     let Some((rest, version)) = text.strip_suffix('}').and_then(|text| text.rsplit_once(",\"v\":"))
     else {

@@ -56,12 +56,15 @@ pub(super) struct Appender<'a> {
 }
 
 impl Appender<'_> {
-    /// Appends the batch inside the caller's transaction. The state is `None` if nothing is new.
+    /// Appends the batch inside the caller's transaction, and tells how far the log is then.
+    ///
+    /// Where nothing is new nothing is signed; the state is told all the same, since the caller of
+    /// the batch that brought it may have gone away.
     pub(super) fn append(
         &self,
         connection: &Connection,
         batch: &[LogRecord],
-    ) -> Result<(Vec<AppendOutcome>, Option<Committed>), AppendError> {
+    ) -> Result<(Vec<AppendOutcome>, Committed), AppendError> {
         let head = store::head(connection)?
             .ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
         if head.epoch != self.epoch {
@@ -79,10 +82,10 @@ impl Appender<'_> {
             })
             .collect::<Result<_, AppendError>>()?;
         if edge.size() == head.size {
-            return Ok((outcomes, None));
+            let checkpoint = head.note.unwrap_or_default();
+            return Ok((outcomes, Committed { epoch: head.epoch, size: head.size, checkpoint }));
         }
-        let committed = self.sign_head(connection, &edge)?;
-        Ok((outcomes, Some(committed)))
+        Ok((outcomes, self.sign_head(connection, &edge)?))
     }
 
     /// The edge that the head row speaks of: from memory, or read again if that is another one.

@@ -142,7 +142,7 @@ impl SignedLog {
     async fn append_once(
         &self,
         batch: &Arc<[LogRecord]>,
-    ) -> Result<(Vec<AppendOutcome>, Option<Committed>), WriteError<AppendError>> {
+    ) -> Result<(Vec<AppendOutcome>, Committed), WriteError<AppendError>> {
         let inner = &self.inner;
         let (tail, signer) = (Arc::clone(&inner.tail), Arc::clone(&inner.signer));
         let (epoch, key, now) = (inner.epoch, inner.key.clone(), inner.clock.now());
@@ -171,19 +171,17 @@ impl SignedLog {
         }
     }
 
-    fn settled(&self, committed: Option<Committed>) {
+    fn settled(&self, committed: Committed) {
         gov_store::crash::point("log-after-commit");
         self.inner.trouble.lock().appending = None;
-        if let Some(committed) = committed {
-            // Jobs of two sinks may come back in either order.
-            self.inner.committed.send_if_modified(|known| {
-                let newer = known.size < committed.size;
-                if newer {
-                    *known = committed;
-                }
-                newer
-            });
-        }
+        // Batches of two sinks may come back in either order.
+        self.inner.committed.send_if_modified(|known| {
+            let newer = known.size < committed.size;
+            if newer {
+                *known = committed;
+            }
+            newer
+        });
     }
 
     async fn wait_out(&self, why: String, wait: Duration) {

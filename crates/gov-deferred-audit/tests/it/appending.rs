@@ -60,6 +60,23 @@ async fn each_commit_is_signed_and_told_only_when_it_is_on_the_disk() {
 }
 
 #[tokio::test]
+async fn a_commit_whose_caller_went_away_is_told_by_the_next_one() {
+    let it = Fixture::new();
+    let log = it.open().await;
+    let batch = [it.record(0), it.record(1)];
+    let mut sink = log.sink();
+    let mut appending = sink.append(&batch);
+    // Polled once: the job is with the writer, and nobody waits for it any more.
+    std::future::poll_fn(|cx| std::task::Poll::Ready(appending.as_mut().poll(cx).is_ready())).await;
+    drop(appending);
+    while log.records_after(0, 10).await.unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(append(&log, &batch).await, [1, 2]);
+    assert_eq!(log.committed().borrow().size, 2);
+}
+
+#[tokio::test]
 async fn the_log_goes_on_where_it_ended_at_every_size_of_the_right_edge() {
     let it = Fixture::new();
     for count in [1, 254, 1, 1, 255, 1, 300] {
