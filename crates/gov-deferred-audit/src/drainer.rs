@@ -3,7 +3,7 @@
 //! ```text
 //! batch ──append──▶ settled
 //!   │ panic: fresh sink, back-off, once more
-//!   └ panic again ──▶ halves … ──▶ one record ──panics twice alone──▶ dead letters
+//!   └ panic again ──▶ halves … ──▶ one record ──panics three times alone──▶ dead letters
 //! ```
 
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -28,8 +28,11 @@ pub(crate) type MakeSink = Arc<dyn Fn() -> Box<dyn DeferredAuditSink> + Send + S
 const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// How often a range must panic before it is halved, and a record before it is a dead letter.
+/// How often a range must panic before it is halved.
 const TRIES: u32 = 2;
+
+/// How often a record must panic alone before it is a dead letter.
+const TRIES_ALONE: u32 = 3;
 
 /// How the drainer ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +51,10 @@ pub(crate) struct Drainer {
     sinks: Sinks,
     stop: CancellationToken,
     max_restarts: u32,
-    /// Panics since the last append that worked, without those that narrowed a search.
+    /// Panics since the last success, without those that narrowed a search.
     failures: u32,
+    /// Dead letters since the last append that worked: many in a row are the sink's fault.
+    convicted: u32,
 }
 
 /// Where the next sink comes from.
@@ -70,7 +75,8 @@ enum Task {
 /// What one try gave.
 enum Tried {
     Appended(Vec<AppendOutcome>),
-    DeadLettered(bool),
+    /// `None`: this sink keeps no dead letters.
+    DeadLettered(Option<AppendOutcome>),
     Panicked(String),
     Stopped,
 }
@@ -88,7 +94,7 @@ impl Drainer {
         max_restarts: u32,
         stop: CancellationToken,
     ) -> Self {
-        Self { receiver, sinks, stop, max_restarts, failures: 0 }
+        Self { receiver, sinks, stop, max_restarts, failures: 0, convicted: 0 }
     }
 
     /// Drains until the queue is closed and empty, `stop`, or too many panics.
@@ -124,43 +130,51 @@ impl Drainer {
         let mut todo = vec![Task::Append(0..records.len())];
         let mut tries = 0;
         while let Some(task) = todo.last().cloned() {
-            match self.attempt(&records, &task).await {
+            let why = match self.attempt(&records, &task).await {
                 Tried::Appended(outcomes) => {
                     todo.pop();
-                    (tries, self.failures) = (0, 0);
+                    (tries, self.failures, self.convicted) = (0, 0, 0);
                     self.note(None);
                     self.close(&records, &mut open, outcomes);
+                    continue;
                 }
                 Tried::DeadLettered(kept) => {
-                    todo.pop();
-                    tries = 0;
-                    let kept = kept || self.keep_aside(&records, &task).await;
-                    if !kept {
-                        self.receiver.put_back(open.rest(&records), open.tickets.into());
-                        return Err(Interrupted::Exhausted("no place for a dead letter".into()));
+                    let kept = match kept {
+                        None => self.keep_aside(&records, &task).await,
+                        kept => kept,
+                    };
+                    if let Some(outcome) = kept {
+                        todo.pop();
+                        (tries, self.failures) = (0, 0);
+                        self.convicted += 1;
+                        self.close(&records, &mut open, vec![outcome]);
+                        continue;
                     }
-                    self.close(&records, &mut open, vec![AppendOutcome::DlqLanded]);
+                    "a dead letter cannot be kept".to_owned()
                 }
-                Tried::Panicked(why) => {
-                    tries += 1;
-                    let narrows = tries >= TRIES && narrow(&mut todo);
-                    if narrows {
-                        tries = u32::from(!todo.last().is_some_and(Task::is_single));
-                    } else {
-                        self.failures += 1;
-                    }
-                    if self.failures > self.max_restarts {
-                        self.receiver.put_back(open.rest(&records), open.tickets.into());
-                        return Err(Interrupted::Exhausted(why));
-                    }
-                    self.note(Some(format!("the sink panicked: {why}")));
-                    self.back_off(self.failures).await;
-                }
+                Tried::Panicked(why) => why,
                 Tried::Stopped => {
                     self.receiver.put_back(open.rest(&records), open.tickets.into());
                     return Err(Interrupted::Stopped);
                 }
+            };
+            tries += 1;
+            let enough = if task.is_single() { TRIES_ALONE } else { TRIES };
+            if tries >= enough && narrow(&mut todo) {
+                // A half is halved again at its first panic; a record alone begins anew.
+                tries = u32::from(!todo.last().is_some_and(Task::is_single));
+            } else {
+                self.failures += 1;
             }
+            let convicts = matches!(todo.last(), Some(Task::DeadLetter(_)));
+            if self.failures > self.max_restarts
+                || (convicts && self.convicted >= self.max_restarts)
+            {
+                self.receiver.put_back(open.rest(&records), open.tickets.into());
+                return Err(Interrupted::Exhausted(why));
+            }
+            self.note(Some(format!("the sink fails: {why}")));
+            self.back_off(self.failures).await;
         }
         Ok(())
     }
@@ -186,7 +200,7 @@ impl Drainer {
                     }
                 }
                 Task::DeadLetter(at) => match records.get(at) {
-                    None => Tried::DeadLettered(false),
+                    None => Tried::DeadLettered(None),
                     Some(record) => {
                         let why = "the sink panics on this record";
                         Tried::DeadLettered(sink.dead_letter(record, why).await)
@@ -229,22 +243,26 @@ impl Drainer {
     }
 
     /// Writes a record that no sink takes into the quarantine directory.
-    async fn keep_aside(&mut self, records: &Arc<Vec<LogRecord>>, task: &Task) -> bool {
-        let Task::DeadLetter(at) = *task else { return false };
-        let Some(record) = records.get(at) else { return false };
+    async fn keep_aside(
+        &mut self,
+        records: &Arc<Vec<LogRecord>>,
+        task: &Task,
+    ) -> Option<AppendOutcome> {
+        let Task::DeadLetter(at) = *task else { return None };
+        let record = records.get(at)?;
         let dir = &self.receiver.shared().config.quarantine;
         let (file, bytes) = (dir.join(format!("record-{}.bin", record.id)), body::encode(record));
         let path = file.clone();
         match tokio::task::spawn_blocking(move || recover::keep(&path, &bytes)).await {
             Ok(Ok(())) => {
                 warn!(id = %record.id, file = %file.display(), "record kept in the quarantine");
-                true
+                Some(AppendOutcome::DlqLanded)
             }
             Ok(Err(source)) => {
                 error!(error = &source as &dyn std::error::Error, "cannot keep a dead letter");
-                false
+                None
             }
-            Err(_) => false,
+            Err(_) => None,
         }
     }
 

@@ -7,6 +7,8 @@ pub mod event;
 #[cfg(feature = "sqlite")]
 pub mod export;
 pub mod feed;
+#[cfg(feature = "sqlite")]
+pub mod install;
 pub mod metrics;
 pub mod outside_copy;
 pub mod payload_file;
@@ -23,10 +25,15 @@ pub mod tlog;
 pub mod verify;
 
 #[cfg(feature = "sqlite")]
+pub use crate::install::{InstallError, InstalledDrainer, install_deferred_audit_drainer};
+#[cfg(feature = "sqlite")]
 pub use crate::signed_log::{LogConfig, OpenError, SignedLog, SqliteSignedEventsSink};
 pub use crate::{
     event::{DeferredAuditEvent, GOVERNANCE_REFUSAL_EVENT_TYPE},
-    feed::{Feed, FeedError, FeedFollower, FeedRow, FollowerConfig, FollowerHandle},
+    feed::{
+        Feed, FeedError, FeedFollower, FeedRow, FollowError, FollowReport, FollowerConfig,
+        FollowerHandle,
+    },
     metrics::{Balance, DeferredAuditMetrics, drain_pending},
     queue::{
         Committed, DeferredAuditQueue, DeferredAuditReceiver, Durability, OpenQueueError,

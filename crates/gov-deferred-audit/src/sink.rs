@@ -30,12 +30,13 @@ pub trait DeferredAuditSink: fmt::Debug + Send {
     /// have been kept: hand it in again.
     async fn append(&mut self, batch: &[LogRecord]) -> Vec<AppendOutcome>;
 
-    /// Keeps one record, whole, in the dead letters, because `append` panics on it; false if this
+    /// Keeps one record, whole, in the dead letters, because `append` panics on it; `None` if this
     /// sink has no dead letters, and then the drainer keeps it in the quarantine directory.
     ///
-    /// Idempotent by record id; busy and failing stores are tried again, as in `append`.
-    async fn dead_letter(&mut self, record: &LogRecord, why: &str) -> bool {
+    /// Idempotent by record id, and a record that the log holds already stays where it is. Busy
+    /// and failing stores are tried again, as in `append`.
+    async fn dead_letter(&mut self, record: &LogRecord, why: &str) -> Option<AppendOutcome> {
         let _ = (record, why);
-        false
+        None
     }
 }

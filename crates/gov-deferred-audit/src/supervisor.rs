@@ -38,8 +38,10 @@ pub struct Supervisor {
 ///
 /// A panic of the sink loses nothing: the batch is tried again with a fresh one from `make_sink`,
 /// after a pause that doubles from 10 ms to 1 s. A record that panics when it is alone is put into
-/// the dead letters. More than `max_restarts` panics in a row, without one append that worked, end
-/// the drainer: the queue is closed and dead, and what waits is in the spool for the next start.
+/// the dead letters. More than `max_restarts` panics in a row, or as many dead letters in a row,
+/// end the drainer: the queue is closed and dead, and what waits is in the spool for the next
+/// start. Panics on ever smaller parts of a batch, while a poisonous record is looked for, do not
+/// count.
 ///
 /// Must be called inside a tokio runtime with time enabled.
 pub fn spawn_supervised_drainer<F, S>(

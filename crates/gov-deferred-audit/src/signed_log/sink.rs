@@ -101,9 +101,9 @@ impl DeferredAuditSink for SqliteSignedEventsSink {
         outcomes
     }
 
-    async fn dead_letter(&mut self, record: &LogRecord, why: &str) -> bool {
+    async fn dead_letter(&mut self, record: &LogRecord, why: &str) -> Option<AppendOutcome> {
         let (log, part) = (self.log().await, Arc::from(std::slice::from_ref(record)));
-        log.dead_letter(&part, why.to_owned()).await.len() == 1
+        log.dead_letter(&part, why.to_owned()).await.pop()
     }
 }
 
@@ -161,10 +161,19 @@ impl SignedLog {
         loop {
             let (rows, now, reason) = (Arc::clone(part), self.inner.clock.now(), why.clone());
             let kept = self.inner.database.writer.write(Sync::Full, move |tx| {
-                rows.iter().try_for_each(|it| store::insert_dead_letter(tx, it, &reason, now))
+                let keep = |it: &LogRecord| {
+                    if let Some((_, seq)) = store::find(tx, it.id)? {
+                        // An append whose answer was lost: it is where it belongs.
+                        return Ok(AppendOutcome::Appended { seq });
+                    }
+                    store::insert_dead_letter(tx, it, &reason, now)?;
+                    Ok(AppendOutcome::DlqLanded)
+                };
+                rows.iter().map(keep).collect::<Result<Vec<_>, StoreError>>()
             });
-            let Err(error) = kept.await else {
-                return part.iter().map(|_| AppendOutcome::DlqLanded).collect();
+            let error = match kept.await {
+                Ok(outcomes) => return outcomes,
+                Err(error) => error,
             };
             self.wait_out(format!("a dead letter cannot be kept: {error}"), wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);

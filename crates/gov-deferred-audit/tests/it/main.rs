@@ -14,6 +14,7 @@ mod mutants;
 mod mutation_matrix;
 mod opening;
 mod outside_copies;
+mod model;
 mod restart;
 mod rollbacks;
 mod submit;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use gov_core::{AuditEventKind, Clock, Payload, RecordId, SystemClock};
+use gov_core::{AuditEventKind, Clock, Payload, RecordId, SystemClock, Timestamp};
 use gov_deferred_audit::{
     AppendOutcome, DeferredAuditQueue, DeferredAuditReceiver, DeferredAuditSink, LogRecord,
     QueueConfig, Supervisor, spawn_supervised_drainer,
@@ -66,7 +66,8 @@ impl ToyLog {
 
     fn keep(&self, batch: &[LogRecord]) -> Vec<AppendOutcome> {
         let mut inner = self.lock();
-        let poisoned = batch.iter().any(|record| inner.poison.contains(&record.id));
+        let poisoned =
+            batch.iter().any(|it| inner.poison.contains(&it.id) && !inner.dead.contains(&it.id));
         let panics = inner.panics > 0;
         inner.panics = inner.panics.saturating_sub(1);
         if poisoned || (panics && !inner.panics_late) {
@@ -77,6 +78,9 @@ impl ToyLog {
         let outcomes = batch.iter().map(|record| {
             if let Some(seq) = inner.seqs.get(&record.id) {
                 return AppendOutcome::Appended { seq: *seq };
+            }
+            if inner.dead.contains(&record.id) {
+                return AppendOutcome::DlqLanded;
             }
             inner.rows.push(record.clone());
             let seq = inner.rows.len() as u64;
@@ -100,21 +104,45 @@ impl DeferredAuditSink for ToySink {
         self.0.keep(batch)
     }
 
-    async fn dead_letter(&mut self, record: &LogRecord, _why: &str) -> bool {
+    async fn dead_letter(&mut self, record: &LogRecord, _why: &str) -> Option<AppendOutcome> {
         let mut inner = self.0.lock();
         if inner.panics > 0 {
             drop(inner);
             panic!("the toy sink was told to, for dead letters too");
         }
-        if !inner.no_dead_letters {
+        if let Some(seq) = inner.seqs.get(&record.id) {
+            return Some(AppendOutcome::Appended { seq: *seq });
+        }
+        if inner.no_dead_letters {
+            return None;
+        }
+        if !inner.dead.contains(&record.id) {
             inner.dead.push(record.id);
         }
-        !inner.no_dead_letters
+        Some(AppendOutcome::DlqLanded)
+    }
+}
+
+/// A clock whose sleepers do not wait: the time jumps to what they wait for.
+#[derive(Debug)]
+pub(crate) struct JumpingClock(Mutex<Timestamp>);
+
+#[async_trait]
+impl Clock for JumpingClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    async fn sleep_until(&self, deadline: Timestamp) {
+        tokio::task::yield_now().await;
+        let mut now = self.0.lock().unwrap();
+        *now = deadline.max(*now);
     }
 }
 
 /// A queue over a directory of its own, and the log that it drains into.
 pub(crate) struct Fixture {
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) dir: TempDir,
     pub(crate) log: ToyLog,
     pub(crate) config: QueueConfig,
@@ -124,11 +152,17 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = QueueConfig::in_dir(dir.path());
-        Self { dir, log: ToyLog::new(), config }
+        Self { clock: Arc::new(SystemClock), dir, log: ToyLog::new(), config }
+    }
+
+    /// One whose back-offs and flush intervals take no time.
+    pub(crate) fn without_waits() -> Self {
+        let clock = JumpingClock(Mutex::new(SystemClock.now()));
+        Self { clock: Arc::new(clock), ..Self::new() }
     }
 
     pub(crate) fn open(&self) -> (DeferredAuditQueue, DeferredAuditReceiver) {
-        DeferredAuditQueue::open(self.config.clone(), Arc::new(SystemClock)).unwrap()
+        DeferredAuditQueue::open(self.config.clone(), self.clock.clone()).unwrap()
     }
 
     /// A queue whose drainer runs.

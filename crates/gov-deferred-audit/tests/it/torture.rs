@@ -7,4 +7,5 @@
 mod checker;
 mod child;
 mod fault;
+mod order;
 mod sweep;

@@ -14,10 +14,19 @@ use gov_deferred_audit::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::toy_component::Toy;
+use crate::{support::ToyLog, toy_component::Toy};
 
 /// The variable that makes a process of this binary a child: the directory to work in.
 pub(super) const DIR: &str = "GOV_TEST_TORTURE_DIR";
+
+/// The variable that says what kind of life the child leads.
+pub(super) const ROLE: &str = "GOV_TEST_TORTURE_ROLE";
+
+/// Durable records only, one after the other.
+pub(super) const DURABLE: &str = "durable";
+
+/// Spooled records before a log that never answers.
+pub(super) const STUCK: &str = "stuck";
 
 /// How many facts one child tries to record.
 pub(super) const OPERATIONS: u32 = 36;
@@ -40,7 +49,11 @@ pub(super) fn id(kind: char, n: u32) -> RecordId {
 fn plays_the_child() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(live(&dir));
+    match std::env::var(ROLE).as_deref() {
+        Ok(DURABLE) => runtime.block_on(live_durably(&dir)),
+        Ok(STUCK) => runtime.block_on(live_before_a_locked_log(&dir)),
+        _ => runtime.block_on(live(&dir)),
+    }
     // What hangs on a broken disk must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
 }
@@ -86,6 +99,33 @@ async fn live(dir: &Path) {
     let _ = close_and_flush_within(&queue, supervisor, Duration::from_secs(1)).await;
     let _ = tokio::time::timeout(Duration::from_secs(1), copying).await;
     say("END");
+}
+
+async fn live_durably(dir: &Path) {
+    let clock = Arc::new(SystemClock);
+    let log = SignedLog::open(LogConfig::in_dir(dir), clock.clone()).await.unwrap();
+    let (queue, receiver) = DeferredAuditQueue::open(config(dir), clock).unwrap();
+    let supervisor = spawn_supervised_drainer(receiver, move || log.sink(), &queue.metrics(), 0);
+    for n in 0..10 {
+        queue.submit_durable(record('d', n)).await.unwrap();
+        say(&format!("d{n}"));
+    }
+    drop(supervisor);
+}
+
+async fn live_before_a_locked_log(dir: &Path) {
+    let log = ToyLog::new();
+    log.open_gate(false);
+    let clock = Arc::new(SystemClock);
+    let (queue, receiver) = DeferredAuditQueue::open(config(dir), clock).unwrap();
+    let supervisor = spawn_supervised_drainer(receiver, move || log.sink(), &queue.metrics(), 0);
+    queue.try_submit(record('s', 0), Durability::Spooled).unwrap();
+    say("s0");
+    while queue.metrics().syncs() == 0 {
+        tokio::task::yield_now().await;
+    }
+    say("synced");
+    drop(supervisor);
 }
 
 async fn operate(

@@ -108,23 +108,26 @@ pub(super) fn run(dir: &Path, fault: &Fault) -> Vec<String> {
     said.lines().filter_map(|line| Some(line.split_once('@')?.1.to_owned())).collect()
 }
 
+/// The calls on the files and on standard output that a child of this role makes, a line each.
+pub(super) fn trace(dir: &Path, role: &str) -> Vec<String> {
+    let trace = dir.join("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-qq", "-e", "trace=pwrite64,write,fdatasync,fsync", "-o"]);
+    strace.arg(&trace).arg(std::env::current_exe().unwrap());
+    strace.args(["--exact", "torture::child::plays_the_child", "--ignored", "--nocapture"]);
+    strace.env(child::DIR, real(dir)).env(child::ROLE, role);
+    strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(strace.status().unwrap().success());
+    fs::read_to_string(trace).unwrap().lines().map(str::to_owned).collect()
+}
+
 /// How often the busiest thread of a child makes each call on the files.
 pub(super) fn passages(dir: &Path) -> Vec<(&'static str, u32)> {
-    let trace = dir.join("trace");
-    let program = std::env::current_exe().unwrap();
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-e", "trace=pwrite64,write,fdatasync,fsync", "-o"]).arg(&trace);
-    for file in FILES {
-        strace.arg("-P").arg(real(dir).join(file));
-    }
-    strace.arg(program);
-    strace.args(["--exact", "torture::child::plays_the_child", "--ignored", "--nocapture"]);
-    strace.env(child::DIR, real(dir)).stdin(Stdio::null()).stderr(Stdio::null());
-    assert!(strace.stdout(Stdio::null()).status().unwrap().success());
-    let trace = fs::read_to_string(trace).unwrap();
+    let (files, trace) = (real(dir), trace(dir, "all"));
+    let inside = format!("<{}", files.display());
     let count = |call: &str| {
         let mut threads = std::collections::HashMap::<&str, u32>::new();
-        for line in trace.lines() {
+        for line in trace.iter().filter(|line| line.contains(&inside)) {
             let Some((thread, rest)) = line.split_once(' ') else { continue };
             if rest.trim_start().starts_with(&format!("{call}(")) {
                 *threads.entry(thread).or_default() += 1;

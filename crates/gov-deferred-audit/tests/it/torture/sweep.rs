@@ -46,11 +46,11 @@ fn whatever_was_acknowledged_before_a_fault_of_the_disk_is_found_once() {
     }
     let passages = fault::passages(tempfile::tempdir().unwrap().path());
     for (call, most) in passages {
-        for nth in spread(most, 3) {
+        for nth in spread(most, 9) {
             hurt(&Fault::Kill { call, nth });
         }
         for errno in ERRORS {
-            for nth in spread(most, 2) {
+            for nth in spread(most, 6) {
                 hurt(&Fault::Error { call, errno, nth });
             }
         }
@@ -98,11 +98,11 @@ fn all(passages: &[(&'static str, u32)]) -> Vec<Fault> {
     faults
 }
 
-/// `count` numbers from 1 to `most`, evenly.
+/// At most `count` numbers from 1 to `most`, evenly, both ends among them.
 fn spread(most: u32, count: u32) -> Vec<u32> {
-    let mut numbers: Vec<u32> = (0..count)
-        .map(|it| 1 + it * most.saturating_sub(1) / count.max(2).saturating_sub(1))
-        .collect();
+    let steps = count.max(2) - 1;
+    let mut numbers: Vec<u32> =
+        (0..=steps).map(|step| 1 + step * most.saturating_sub(1) / steps).collect();
     numbers.retain(|nth| *nth <= most);
     numbers.dedup();
     numbers

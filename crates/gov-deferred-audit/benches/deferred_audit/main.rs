@@ -1,0 +1,161 @@
+//! What the queue and the log cost, beside the naive way, in the same run.
+//!
+//! One JSON object a line; `--once` is the quick form, whose ratios are not judged. The naive way
+//! is the one that the design describes: for each event an immediate transaction that reads the
+//! head, hashes, signs, inserts and commits.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a bench measures with the real clock, and stops at the first surprise"
+)]
+
+mod naive;
+mod parts;
+
+use std::{io::Write as _, sync::Arc, time::Instant};
+
+use gov_core::SystemClock;
+use gov_deferred_audit::{
+    DeferredAuditQueue, LogConfig, QueueConfig, SignedLog, close_and_flush,
+    spawn_supervised_drainer,
+};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+
+/// One line of the table.
+struct Line {
+    case: String,
+    ours: f64,
+    baseline: f64,
+    unit: &'static str,
+    goal: &'static str,
+    /// Of the ratio.
+    limit: Limit,
+}
+
+enum Limit {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+struct Settings {
+    once: bool,
+    records: u32,
+}
+
+impl Settings {
+    fn print(&self, line: &Line) {
+        let ratio = line.ours / line.baseline;
+        let met = match line.limit {
+            _ if self.once => None,
+            Limit::AtLeast(limit) => Some(ratio >= limit),
+            Limit::AtMost(limit) => Some(ratio <= limit),
+        };
+        let object = serde_json::json!({
+            "bench": "deferred_audit", "case": line.case, "ours": round(line.ours),
+            "baseline": round(line.baseline), "unit": line.unit, "ratio": round(ratio),
+            "goal": line.goal, "met": met,
+        });
+        std::io::stdout().write_all(format!("{object}\n").as_bytes()).unwrap();
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn main() {
+    let once = std::env::args().any(|it| it == "--once");
+    let settings = Settings { once, records: if once { 2_000 } else { 40_000 } };
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    metrics::set_global_recorder(recorder).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+    let naive_records = if once { 200 } else { 4_000 };
+    let full = naive::records_per_second(naive_records, "full");
+    let normal = naive::records_per_second(naive_records, "normal");
+    for submitters in [64, 512] {
+        let (ours, fsyncs) =
+            runtime.block_on(durable(&settings, submitters, settings.records, &snapshots));
+        for (baseline, name) in [(full, "FULL"), (normal, "NORMAL")] {
+            settings.print(&Line {
+                case: format!("{submitters} submitters durable, naive way at {name}"),
+                ours,
+                baseline,
+                unit: "records/s",
+                goal: ">=8",
+                limit: Limit::AtLeast(8.0),
+            });
+        }
+        settings.print(&Line {
+            case: format!("fsyncs per 1000 records, {submitters} submitters"),
+            ours: fsyncs,
+            baseline: 1000.0,
+            unit: "fsyncs",
+            goal: if submitters == 64 { "<=20 fsyncs" } else { "<=8 fsyncs" },
+            limit: if submitters == 64 { Limit::AtMost(0.02) } else { Limit::AtMost(0.008) },
+        });
+    }
+    parts::submit_latency(&settings, &runtime);
+    parts::full_verify(&settings, &runtime);
+    parts::log_overhead(&settings, &runtime);
+}
+
+/// Records a second, and fsyncs of the log's file for each thousand of them.
+async fn durable(
+    settings: &Settings,
+    submitters: u32,
+    records: u32,
+    snapshots: &Snapshotter,
+) -> (f64, f64) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock);
+    let log = SignedLog::open(LogConfig::in_dir(dir.path()), clock.clone()).await.unwrap();
+    let (queue, receiver) =
+        DeferredAuditQueue::open(QueueConfig::in_dir(dir.path()), clock).unwrap();
+    let sinks = log.clone();
+    let supervisor = spawn_supervised_drainer(receiver, move || sinks.sink(), &queue.metrics(), 0);
+    let each = records / submitters;
+    // Whatever was counted before does not count.
+    let _ = fsyncs(snapshots);
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..submitters)
+        .map(|_| {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                for _ in 0..each {
+                    let committed = queue.submit_durable(parts::record(300)).await.unwrap();
+                    assert!(committed.seq > 0);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let took = started.elapsed().as_secs_f64();
+    let fsyncs = fsyncs(snapshots);
+    let appended = queue.metrics().appended();
+    assert_eq!(appended, u64::from(each * submitters), "{}", settings.records);
+    let _ = close_and_flush(&queue, supervisor).await;
+    log.close().await;
+    let appended = f64::from(each * submitters);
+    (appended / took, fsyncs / appended * 1000.0)
+}
+
+/// Fsyncs since the last call, as gov-store counts: one a commit, two a checkpoint.
+fn fsyncs(snapshots: &Snapshotter) -> f64 {
+    let all = snapshots.snapshot().into_vec();
+    let counted = all.into_iter().map(|(key, _, _, value)| {
+        let weight = match key.key().name() {
+            "gov_store_commits_total" => 1,
+            "gov_store_checkpoints_total" => 2,
+            _ => 0,
+        };
+        match value {
+            DebugValue::Counter(counted) => weight * u32::try_from(counted).unwrap_or(u32::MAX),
+            _ => 0,
+        }
+    });
+    f64::from(counted.sum::<u32>())
+}

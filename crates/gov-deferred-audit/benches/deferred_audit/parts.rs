@@ -1,0 +1,194 @@
+//! Single parts: a submit, a verify, the tree.
+
+use std::{io::Write as _, sync::Arc, time::Instant};
+
+use gov_core::{ActionDigest, AuditEventKind, Clock as _, Payload, RecordId, SystemClock};
+use gov_deferred_audit::{
+    DeferredAuditQueue, DeferredAuditSink as _, Durability, LogConfig, LogRecord, QueueConfig,
+    SignedLog, Verdict, close_and_flush, spawn_supervised_drainer,
+    verify::{VerifyOptions, verify_database},
+};
+use gov_store::{
+    migrations::{Component, Migration},
+    sqlite::{Database, DatabaseOptions, Sync},
+};
+use rusqlite::{Transaction, params};
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Runtime;
+
+use super::{Limit, Line, Settings};
+
+/// A refusal whose payload has `bytes` bytes.
+pub(crate) fn record(bytes: usize) -> LogRecord {
+    let now = SystemClock.now();
+    let content = serde_json::json!({"action": {"command": "x".repeat(bytes - 25)}});
+    LogRecord {
+        id: RecordId::at(now),
+        at: now,
+        kind: AuditEventKind::ActionRefused,
+        agent_id: Some("agent-1".parse().unwrap()),
+        session_id: None,
+        policy_version: Some(7),
+        verdict: Some(Verdict {
+            action_kind: "bash".to_owned(),
+            digest: ActionDigest::from_bytes([1; 32]),
+            decision: "refuse".to_owned(),
+            rule_id: Some("no-rm".parse().unwrap()),
+            reason: Some("not this way".to_owned()),
+        }),
+        payload: Payload::seal(&content).unwrap(),
+    }
+}
+
+/// The slowest of a hundred submits, in microseconds, with the drainer at work.
+pub(crate) fn submit_latency(settings: &Settings, runtime: &Runtime) {
+    let dir = tempfile::tempdir().unwrap();
+    let count = settings.records / 2;
+    let records: Vec<_> = (0..count).map(|_| record(300)).collect();
+    let ours = runtime.block_on(async {
+        let clock = Arc::new(SystemClock);
+        let log = SignedLog::open(LogConfig::in_dir(dir.path()), clock.clone()).await.unwrap();
+        let config = QueueConfig::in_dir(dir.path());
+        let (queue, receiver) = DeferredAuditQueue::open(config, clock).unwrap();
+        let supervisor =
+            spawn_supervised_drainer(receiver, move || log.sink(), &queue.metrics(), 0);
+        let submitter = queue.clone();
+        let submit = move || {
+            let spans = records.into_iter().map(|record| {
+                let started = Instant::now();
+                submitter.try_submit(record, Durability::Spooled).unwrap();
+                started.elapsed().as_secs_f64() * 1e6
+            });
+            spans.collect::<Vec<_>>()
+        };
+        let spans = tokio::task::spawn_blocking(submit).await.unwrap();
+        let _ = close_and_flush(&queue, supervisor).await;
+        p99(spans)
+    });
+    let frame = vec![7; 560];
+    let mut file = std::fs::File::create(dir.path().join("plain")).unwrap();
+    let plain = (0..count).map(|_| {
+        let started = Instant::now();
+        file.write_all(&frame).unwrap();
+        started.elapsed().as_secs_f64() * 1e6
+    });
+    let baseline = p99(plain.collect());
+    settings.print(&Line {
+        case: "submit p99, spooled, beside a plain write of the same bytes".to_owned(),
+        ours,
+        baseline,
+        unit: "us",
+        goal: "<=3",
+        limit: Limit::AtMost(3.0),
+    });
+}
+
+fn p99(mut spans: Vec<f64>) -> f64 {
+    spans.sort_by(f64::total_cmp);
+    spans[spans.len() * 99 / 100]
+}
+
+/// A whole log judged, beside SHA-256 over as many bytes.
+pub(crate) fn full_verify(settings: &Settings, runtime: &Runtime) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig::in_dir(dir.path());
+    let database = config.database.clone();
+    let bytes = runtime.block_on(async {
+        let log = SignedLog::open(config, Arc::new(SystemClock)).await.unwrap();
+        let mut sink = log.sink();
+        for _ in 0..settings.records / 256 {
+            let batch: Vec<_> = (0..256).map(|_| record(300)).collect();
+            assert_eq!(sink.append(&batch).await.len(), 256);
+        }
+        let rows = log.records_after(0, u64::from(u32::MAX)).await.unwrap();
+        drop(sink);
+        log.close().await;
+        rows.iter()
+            .map(|row| {
+                let payload = row.payload.as_ref().map_or(0, |it| it.as_bytes().len());
+                (row.entry.len(), payload)
+            })
+            .fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1))
+    });
+    for (payloads, goal, limit) in [(false, "<=2", 2.0), (true, "<=3", 3.0)] {
+        let options = VerifyOptions { payloads, ..VerifyOptions::default() };
+        let started = Instant::now();
+        assert!(verify_database(&database, &options).unwrap().is_ok());
+        let ours = started.elapsed().as_secs_f64() * 1e3;
+        let hashed = vec![7; bytes.0 + if payloads { bytes.1 } else { 0 }];
+        let started = Instant::now();
+        let hash = Sha256::digest(&hashed);
+        let baseline = started.elapsed().as_secs_f64() * 1e3;
+        assert_eq!(hash.len(), 32);
+        let what = if payloads { "with payloads" } else { "tree only" };
+        settings.print(&Line {
+            case: format!("full verify, {what}, beside SHA-256 of the same bytes"),
+            ours,
+            baseline,
+            unit: "ms",
+            goal,
+            limit: Limit::AtMost(limit),
+        });
+    }
+}
+
+const ROWS: Component = Component {
+    name: "rows",
+    migrations: &[Migration {
+        version: 1,
+        what: "the same rows without a tree",
+        sql: "create table rows_entry (seq integer primary key, record_id blob not null unique,
+                  entry blob not null) strict;
+              create table rows_payload (seq integer primary key, salt blob not null,
+                  payload blob not null) strict;",
+        min_reader: 1,
+    }],
+};
+
+/// The log beside the same writer that stores the rows only.
+pub(crate) fn log_overhead(settings: &Settings, runtime: &Runtime) {
+    let dir = tempfile::tempdir().unwrap();
+    let batches: Vec<Vec<_>> =
+        (0..settings.records / 256).map(|_| (0..256).map(|_| record(300)).collect()).collect();
+    let records = f64::from(settings.records / 256 * 256);
+    let (ours, baseline) = runtime.block_on(async {
+        let config = LogConfig::in_dir(dir.path());
+        let log = SignedLog::open(config, Arc::new(SystemClock)).await.unwrap();
+        let mut sink = log.sink();
+        let started = Instant::now();
+        for batch in &batches {
+            assert_eq!(sink.append(batch).await.len(), 256);
+        }
+        let ours = records / started.elapsed().as_secs_f64();
+        let options = DatabaseOptions::new("rows");
+        let now = SystemClock.now();
+        let path = dir.path().join("rows.db");
+        let database = Database::open(&path, &options, &[&ROWS], now).unwrap();
+        let started = Instant::now();
+        for batch in batches {
+            database.writer.write(Sync::Full, move |tx| store_rows(tx, &batch)).await.unwrap();
+        }
+        (ours, records / started.elapsed().as_secs_f64())
+    });
+    settings.print(&Line {
+        case: "log with tree and checkpoint at batch 256, beside its rows only".to_owned(),
+        ours,
+        baseline,
+        unit: "records/s",
+        goal: ">=0.85",
+        limit: Limit::AtLeast(0.85),
+    });
+}
+
+fn store_rows(tx: &Transaction<'_>, batch: &[LogRecord]) -> rusqlite::Result<()> {
+    let mut entries =
+        tx.prepare_cached("insert into rows_entry (record_id, entry) values (?1, ?2)")?;
+    let mut payloads = tx.prepare_cached("insert into rows_payload values (?1, ?2, ?3)")?;
+    for record in batch {
+        let entry = gov_deferred_audit::entry::encode(record, 1, "bench/gov/e1").unwrap();
+        entries.execute(params![record.id.as_uuid().as_bytes(), entry])?;
+        let payload = &record.payload;
+        payloads.execute(params![tx.last_insert_rowid(), payload.salt(), payload.as_bytes()])?;
+    }
+    Ok(())
+}
