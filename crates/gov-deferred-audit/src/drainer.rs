@@ -6,7 +6,11 @@
 //!   └ panic again ──▶ halves … ──▶ one record ──panics three times alone──▶ dead letters
 //! ```
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +31,9 @@ pub(crate) type MakeSink = Arc<dyn Fn() -> Box<dyn DeferredAuditSink> + Send + S
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// The longest wait for those who were just answered; it is never over a tenth of their commit.
+const LONGEST_LINGER: Duration = Duration::from_millis(1);
 
 /// How often a range must panic before it is halved.
 const TRIES: u32 = 2;
@@ -108,7 +115,7 @@ impl Drainer {
             };
             match next {
                 Ok(None) => return DrainEnd::Drained,
-                Ok(Some(batch)) => match self.settle(batch).await {
+                Ok(Some(batch)) => match self.settle_and_linger(batch).await {
                     Ok(()) => (),
                     Err(Interrupted::Stopped) => return DrainEnd::Stopped,
                     Err(Interrupted::Exhausted(why)) => return DrainEnd::Exhausted(why),
@@ -121,6 +128,20 @@ impl Drainer {
                 }
             }
         }
+    }
+
+    /// Settles a batch, and lets those who were answered hand in what they have next, so that they
+    /// share the next commit too. One who is alone never waits.
+    #[expect(clippy::disallowed_methods, reason = "a span of microseconds, on the monotonic clock")]
+    async fn settle_and_linger(&mut self, batch: Batch) -> Result<(), Interrupted> {
+        let answered = batch.tickets.iter().filter(|ticket| ticket.waiter.is_some()).count();
+        let started = Instant::now();
+        self.settle(batch).await?;
+        let until = Instant::now() + (started.elapsed() / 10).min(LONGEST_LINGER);
+        while answered > 1 && self.receiver.waiting() < answered && Instant::now() < until {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     async fn settle(&mut self, batch: Batch) -> Result<(), Interrupted> {

@@ -45,6 +45,12 @@ impl DeferredAuditReceiver {
         &self.shared
     }
 
+    /// How many records wait.
+    pub(crate) fn waiting(&self) -> usize {
+        let line = self.shared.line.lock();
+        usize::try_from(line.pending()).unwrap_or(usize::MAX)
+    }
+
     /// What queued up, at most a batch; `None` when the queue is closed and empty.
     ///
     /// Cancel safe: what was taken is only gone from the line once it is returned.
