@@ -18,6 +18,7 @@ pub mod starter;
 
 pub use self::{
     error::PolicyError,
+    normalise::Protected,
     rule::{Outcome, Risk},
     set::{Judgement, PolicyInput, PolicySet},
     starter::Starter,
