@@ -15,7 +15,7 @@ fn killed_with(it: &Fixture, records: &[LogRecord]) {
 }
 
 /// Where the frames of segment 0 begin.
-fn frame_starts(bytes: &[u8]) -> Vec<usize> {
+pub(crate) fn frame_starts(bytes: &[u8]) -> Vec<usize> {
     let mark = &bytes[20..28];
     let mut starts = Vec::new();
     let mut at = 32;

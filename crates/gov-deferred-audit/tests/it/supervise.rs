@@ -87,7 +87,7 @@ async fn too_many_panics_in_a_row_end_it_loudly_with_the_spool_intact() {
     let records = records(300);
     for (n, record) in records.clone().into_iter().enumerate() {
         // What has no frame yet gets one when the drainer gives up.
-        let durability = if n < 290 { Durability::Spooled } else { Durability::Memory };
+        let durability = if n < 10 { Durability::Spooled } else { Durability::Memory };
         queue.try_submit(record, durability).unwrap();
     }
     let supervisor = it.drain(&queue, receiver);

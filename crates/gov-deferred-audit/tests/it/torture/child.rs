@@ -28,6 +28,9 @@ pub(super) const DURABLE: &str = "durable";
 /// Spooled records before a log that never answers.
 pub(super) const STUCK: &str = "stuck";
 
+/// Spooled records until the file may not grow any more, then smaller ones.
+pub(super) const CRAMPED: &str = "cramped";
+
 /// How many facts one child tries to record.
 pub(super) const OPERATIONS: u32 = 36;
 
@@ -51,6 +54,7 @@ fn plays_the_child() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     match std::env::var(ROLE).as_deref() {
         Ok(DURABLE) => runtime.block_on(live_durably(&dir)),
+        Ok(CRAMPED) => live_in_a_file_that_may_not_grow(&dir),
         Ok(STUCK) => runtime.block_on(live_before_a_locked_log(&dir)),
         _ => runtime.block_on(live(&dir)),
     }
@@ -126,6 +130,20 @@ async fn live_before_a_locked_log(dir: &Path) {
     }
     say("synced");
     drop(supervisor);
+}
+
+fn live_in_a_file_that_may_not_grow(dir: &Path) {
+    let clock = Arc::new(SystemClock);
+    let (queue, _receiver) = DeferredAuditQueue::open(QueueConfig::in_dir(dir), clock).unwrap();
+    for n in 0..40 {
+        let mut record = record('s', n);
+        let bytes = 400 - usize::try_from(n).unwrap() * 10;
+        record.payload = Payload::from_parts(vec![b'x'; bytes], [3; 16]);
+        match queue.try_submit(record, Durability::Spooled) {
+            Ok(_) => say(&format!("s{n}")),
+            Err(error) => say(&format!("E {error}")),
+        }
+    }
 }
 
 async fn operate(

@@ -104,8 +104,23 @@ pub(super) fn run(dir: &Path, fault: &Fault) -> Vec<String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let child: Child = command.spawn().unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    facts(&output.stdout)
+}
+
+fn facts(said: &[u8]) -> Vec<String> {
+    let said = String::from_utf8_lossy(said).into_owned();
     said.lines().filter_map(|line| Some(line.split_once('@')?.1.to_owned())).collect()
+}
+
+/// What a child said whose files may not grow beyond 4 KiB: the write that crosses it is short.
+pub(super) fn run_cramped(dir: &Path) -> Vec<String> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""]);
+    shell.arg(std::env::current_exe().unwrap());
+    shell.args(["--exact", "torture::child::plays_the_child", "--ignored", "--nocapture"]);
+    shell.env(child::DIR, real(dir)).env(child::ROLE, child::CRAMPED);
+    let output = shell.stdin(Stdio::null()).output().unwrap();
+    facts(&output.stdout)
 }
 
 /// The calls on the files and on standard output that a child of this role makes, a line each.

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use gov_core::{Clock as _, SystemClock, canonical, hex::Hex};
 
-use crate::torture::{
-    checker,
-    fault::{self, CALLS, Fault, POINTS},
+use crate::{
+    restart::frame_starts,
+    torture::{
+        checker,
+        fault::{self, CALLS, Fault, POINTS},
+    },
 };
 
 const ERRORS: [&str; 2] = ["EIO", "ENOSPC"];
@@ -37,6 +40,18 @@ fn whatever_was_acknowledged_before_a_crash_between_two_steps_is_found_once() {
             hurt(&Fault::Crash { point, nth });
         }
     }
+}
+
+#[test]
+fn a_short_write_leaves_no_torn_frame_before_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = fault::run_cramped(dir.path());
+    let taken = said.iter().filter(|it| it.starts_with('s')).count();
+    let last_refusal = said.iter().rposition(|it| it.starts_with("E ")).unwrap();
+    assert!(taken > 5, "{said:?}");
+    let spool = std::fs::read(dir.path().join("audit-log.spool")).unwrap();
+    // It panics on bytes that are no frame.
+    assert_eq!(frame_starts(&spool).len(), taken, "{last_refusal}");
 }
 
 #[test]
