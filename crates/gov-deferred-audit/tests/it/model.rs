@@ -10,10 +10,14 @@ use gov_deferred_audit::{DeferredAuditQueue, Durability, close_and_flush};
 use crate::support::{Fixture, assert_balanced, record_of};
 
 /// Small and good enough: splitmix64.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,7 +37,7 @@ struct Model {
 }
 
 async fn live(seed: u64) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::of(seed);
     let mut it = Fixture::without_waits();
     it.config.limits.segment_bytes = 600 + dice.roll(4_000);
     it.config.max_cached_records = dice.roll(20);
