@@ -177,6 +177,16 @@ impl GovDb {
         Ok(found)
     }
 
+    /// How many rows the history has: the position of its last one.
+    ///
+    /// # Errors
+    ///
+    /// [`GovDbError::Read`].
+    pub async fn history_end(&self) -> Result<u64, GovDbError> {
+        let last = self.database.readers.read(sqlite::last_change).await?;
+        Ok(u64::try_from(last).unwrap_or(0))
+    }
+
     /// Notes that the run ended in order.
     ///
     /// # Errors

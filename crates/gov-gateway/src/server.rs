@@ -34,7 +34,7 @@ use crate::{
     },
     identity::{Directory, TokenSecret},
     meters::Meters,
-    policy::{PolicySet, Protected, Starter},
+    policy::{PolicySet, Starter, normalise::Protected},
     registry::Registry,
 };
 
@@ -82,10 +82,10 @@ pub struct Started {
 pub enum Ended {
     /// Nothing was left behind.
     Clean,
-    /// Records wait in the spool for the next start.
-    WorkLeft(u64),
+    /// Records wait in the spool, or changes in the history, for the next start.
+    WorkLeft,
     /// Records are gone.
-    RecordsMissing(u64),
+    RecordsMissing,
 }
 
 impl Server {
@@ -196,25 +196,28 @@ impl Server {
         &self.started
     }
 
-    /// Waits until the signed log has the first `rows` rows of the history.
-    pub async fn history_logged(&self, rows: u64) {
-        self.history.logged(rows).await;
-    }
-
     /// Serves until `shutdown`, then ends in order.
     pub async fn run(self, shutdown: CancellationToken) -> Ended {
         let Self { listener, door, limits, clock, .. } = self;
         listener::run(listener, door, limits, Arc::clone(&clock), shutdown).await;
         info!("no more requests; flushing the signed log");
-        // The rows that are not in the log yet are read again at the next start.
+        let flush_until = clock.now() + self.log.flush_timeout;
+        let followed = tokio::select! {
+            followed = follow_to_the_end(&self.db, &self.history) => followed,
+            () = clock.sleep_until(flush_until) => false,
+        };
         self.stop_tasks.cancel();
         for task in self.tasks {
             if let Err(error) = task.await {
                 error!(%error, "a task of the server ended badly");
             }
         }
-        let ended = self.log.close().await;
-        if !matches!(ended, Ended::RecordsMissing(_))
+        let mut ended = self.log.close(flush_until.since(clock.now())).await;
+        if ended == Ended::Clean && !followed {
+            warn!("changes wait in the history for the next start");
+            ended = Ended::WorkLeft;
+        }
+        if ended != Ended::RecordsMissing
             && let Err(error) = self.db.end_run(clock.now()).await
         {
             error!(error = &error as &dyn std::error::Error, "the end of the run is not marked");
@@ -222,6 +225,21 @@ impl Server {
         self.db.database.close().await;
         drop(self.lock);
         ended
+    }
+}
+
+/// True once the signed log has every row of the history.
+async fn follow_to_the_end(db: &GovDb, history: &FollowerHandle) -> bool {
+    match db.history_end().await {
+        Ok(end) => {
+            history.nudge();
+            history.logged(end).await;
+            true
+        }
+        Err(error) => {
+            error!(error = &error as &dyn std::error::Error, "cannot read the history");
+            false
+        }
     }
 }
 

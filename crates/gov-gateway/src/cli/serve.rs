@@ -73,14 +73,8 @@ async fn serve(config: &Config) -> Outcome {
     watcher.abort();
     Ok(match ended {
         Ended::Clean => Exit::Yes,
-        Ended::WorkLeft(records) => {
-            tracing::warn!(records, "records wait in the spool for the next start");
-            Exit::WorkLeft
-        }
-        Ended::RecordsMissing(records) => {
-            tracing::error!(records, "records are possibly missing");
-            Exit::RecordsMissing
-        }
+        Ended::WorkLeft => Exit::WorkLeft,
+        Ended::RecordsMissing => Exit::RecordsMissing,
     })
 }
 

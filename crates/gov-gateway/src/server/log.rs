@@ -9,7 +9,7 @@ use gov_deferred_audit::{
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{Ended, StartError, health::OutsidePlace};
 use crate::{config::Config, data_dir::DataDir};
@@ -25,7 +25,7 @@ pub(super) struct Log {
     supervisor: Supervisor,
     copier: JoinHandle<()>,
     stop_copier: CancellationToken,
-    flush_timeout: Duration,
+    pub(super) flush_timeout: Duration,
     outside: Arc<OutsidePlace>,
     description: String,
 }
@@ -88,20 +88,24 @@ impl Log {
         self.description.clone()
     }
 
-    /// Flushes the queue within its bound, copies the last checkpoint, and closes the files.
-    pub(super) async fn close(self) -> Ended {
+    /// Flushes the queue within `bound`, copies the last checkpoint, and closes the files.
+    pub(super) async fn close(self, bound: Duration) -> Ended {
         let Flushed { left_in_spool, lost, .. } =
-            close_and_flush_within(&self.queue, self.supervisor, self.flush_timeout).await;
+            close_and_flush_within(&self.queue, self.supervisor, bound).await;
         self.stop_copier.cancel();
         if let Err(error) = self.copier.await {
             error!(%error, "the last checkpoint is not copied outside");
         }
         self.signed.close().await;
-        match (lost, left_in_spool) {
-            (0, 0) => Ended::Clean,
-            (0, left) => Ended::WorkLeft(left),
-            (lost, _) => Ended::RecordsMissing(lost),
+        if lost > 0 {
+            error!(lost, "records are possibly missing: they were neither logged nor spooled");
+            return Ended::RecordsMissing;
         }
+        if left_in_spool > 0 {
+            warn!(left_in_spool, "records wait in the spool for the next start");
+            return Ended::WorkLeft;
+        }
+        Ended::Clean
     }
 }
 

@@ -275,6 +275,16 @@ pub fn put_run(db: &Connection, run: &Run) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The last row of the history; 0 before there is one.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub fn last_change(db: &Connection) -> Result<i64, StoreError> {
+    let last = "select coalesce(max(history_id), 0) from gateway_history";
+    Ok(db.prepare_cached(last)?.query_row([], |row| row.get(0))?)
+}
+
 /// Up to which row of the history the signed log has all; 0 at first.
 ///
 /// # Errors

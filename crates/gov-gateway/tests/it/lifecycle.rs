@@ -15,7 +15,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn agent_token(place: &Place) -> String {
+pub(crate) fn agent_token(place: &Place) -> String {
     let ran = place.run(&["tokens", "create", "--scope", "agent", "--agent", AGENT, "--json"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let json: Value = serde_json::from_str(&ran.out).unwrap();
@@ -35,7 +35,7 @@ fn headers(it: &Serving, token: &str, body: &str) -> Vec<String> {
     ]
 }
 
-fn check(it: &Serving, token: &str, command: &str) -> Value {
+pub(crate) fn check(it: &Serving, token: &str, command: &str) -> Value {
     let body = body(command);
     let headers = headers(it, token, &body);
     let sent = http::send(it.address, "POST /v1/actions/check", &headers, body.as_bytes());
@@ -132,6 +132,7 @@ fn a_power_loss_leaves_one_record_that_bounds_what_may_be_missing() {
         rows.map(|it| serde_json::from_slice::<Value>(&it.unwrap()).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(place.serve(&[]).end(Signal::TERM).0, Some(0));
+    assert_eq!(kinds(&place).iter().filter(|it| *it == "audit.gap").count(), 1);
     let [gap] = &gaps(&place)[..] else { panic!("{:?}", gaps(&place)) };
     assert_eq!((&gap["cause"], &gap["boot_id"]), (&"power_loss".into(), &"another boot".into()));
     assert_eq!(gap["missing_at_most"]["spooled_milliseconds"], 5);

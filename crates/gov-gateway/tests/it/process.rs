@@ -45,6 +45,23 @@ impl Place {
         Ran::of(self.gov(arguments).envs(variables.iter().copied()).output().unwrap())
     }
 
+    /// Runs `gov serve` that is expected not to start; one that does is ended, and fails the test.
+    pub(crate) fn serve_in_vain(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.gov(&["serve"]);
+        // A fixed port would be taken from another test.
+        command.env("GOV__SERVER__LISTEN", "127.0.0.1:0");
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        if !line.is_empty() {
+            child.kill().unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(line, "", "it started");
+        Ran::of(output)
+    }
+
     /// Starts a server on a free port and waits until it has said its five lines.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Serving {
         Serving::start(self.gov(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat()))

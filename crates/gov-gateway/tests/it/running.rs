@@ -29,7 +29,7 @@ pub(crate) const AGENT: &str = "coder";
 /// The defaults, with `more` lines of TOML, on a free port.
 pub(crate) fn config(home: &TempDir, more: &str) -> Config {
     let mut text = String::from("server.listen = \"127.0.0.1:0\"\n");
-    writeln!(text, "server.data_dir = {:?}", home.path().join("gov")).unwrap();
+    writeln!(text, "server.data_dir = '{}'", home.path().join("gov").display()).unwrap();
     text.push_str(more);
     let file = Some(("test.toml".into(), text));
     let sources = gov_gateway::config::Sources { file, ..Default::default() };
