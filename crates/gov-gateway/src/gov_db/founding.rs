@@ -1,6 +1,6 @@
 //! The first contents of `gov.db`: a policy to judge by and a token to begin with.
 
-use gov_core::{AuditEventKind, Timestamp};
+use gov_core::{AuditEventKind, Timestamp, canonical, hex::Hex};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -62,7 +62,9 @@ impl Founding {
             name: starter.name().to_owned(),
             text: starter.text().to_owned(),
         };
-        let payload = json!({ "actor": ACTOR, "name": policy.name });
+        // Ties the version to the text, for as long as the log lives.
+        let sha256 = Hex(&canonical::sha256(policy.text.as_bytes())).to_string();
+        let payload = json!({ "actor": ACTOR, "name": policy.name, "sha256": sha256 });
         let kind = AuditEventKind::PolicyActivated;
         let activated = registry::change(kind, now, None, Some(policy.version), &payload)?;
         let kind = AuditEventKind::AdminTokenCreated;

@@ -1,6 +1,7 @@
 //! `POST /v1/actions/check`: what is answered, and what is not accepted.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     http,
@@ -231,4 +232,19 @@ async fn an_unknown_route_or_method_is_a_problem_too() {
     assert!(reply.head.contains("allow: post"), "{reply:?}");
     let (status, code, ..) = reply.problem();
     assert_eq!((status, &*code), (405, "method-not-allowed"));
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_or_never_ends_is_cut_off() {
+    let it = Running::start("server.header_timeout = \"100ms\"").await;
+    let large = format!("x-padding: {}", "x".repeat(64 * 1024));
+    let host = format!("host: {}", it.address);
+    let reply = http::send(it.address, "GET /healthz", &[host, large], b"").await;
+    assert_eq!(reply.status, 431, "{reply:?}");
+
+    let mut stream = tokio::net::TcpStream::connect(it.address).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // The server ends it: we never do.
+    stream.read_to_end(&mut answer).await.unwrap();
 }

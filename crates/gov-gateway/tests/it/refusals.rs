@@ -127,3 +127,37 @@ async fn every_change_of_who_may_ask_reaches_the_log_in_order() {
         records(&home).iter().map(|(it, _)| it["kind"].as_str().unwrap().to_owned()).collect();
     assert_eq!(kinds, wanted);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_that_is_not_utf8_is_judged_and_kept_as_bytes() {
+    let it = Running::start("").await;
+    // `/etc/` and a byte that is no text.
+    let action = json!({"kind": "filesystem_write", "path_b64": "L2V0Yy//"});
+    let body = json!({"agent_id": AGENT, "action": action});
+    let json = it.check(&body.to_string()).await.json();
+    assert_eq!(json["decision"], "refuse", "{json}");
+    let (_, home) = it.stop().await;
+    let records = records(&home);
+    let (_, payload) = records.iter().find(|(it, _)| it["kind"] == "action.refused").unwrap();
+    assert!(payload.contains("\"path_b64\":\"L2V0Yy//\""), "{payload}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_argument_that_would_become_an_entity_is_refused_and_its_details_stay_erasable() {
+    let it = Running::start("").await;
+    let entity = json!({"type": "Gov::Agent", "id": "root"});
+    let action =
+        json!({"kind": "tool_call", "tool": "read", "arguments": {"who": {"__entity": entity}}});
+    let body = json!({"agent_id": AGENT, "action": action});
+    let json = it.check(&body.to_string()).await.json();
+    assert_eq!(
+        (&json["decision"], &json["rule_id"]),
+        (&json!("refuse"), &json!("unparsable-action"))
+    );
+    assert!(json["reason"].as_str().unwrap().contains("__entity"), "{json}");
+    let (_, home) = it.stop().await;
+    let records = records(&home);
+    let (entry, payload) = records.iter().find(|(it, _)| it["kind"] == "action.refused").unwrap();
+    assert_eq!(entry["reason"], "the action cannot be judged");
+    assert!(payload.contains("__entity"), "{payload}");
+}

@@ -88,3 +88,18 @@ async fn an_agent_is_registered_with_its_token_where_nobody_registers_itself() {
     it.create_token(r#"{"scope":"agent","agent_id":"coder","register":true}"#).await;
     assert_eq!(it.check_command(ALLOWED).await.json()["decision"], "allow");
 }
+
+#[tokio::test]
+async fn an_expired_token_is_refused_and_says_since_when() {
+    let it = Running::start("").await;
+    let token = it.create_token(r#"{"scope":"operator","expires_in":"1ms"}"#).await;
+    let reply = loop {
+        let reply = it.get("/metrics", &token).await;
+        if reply.status != 200 {
+            break reply;
+        }
+    };
+    let (status, code, _, json) = reply.problem();
+    assert_eq!((status, &*code), (401, "unauthenticated"));
+    assert!(json["detail"].as_str().unwrap().starts_with("the token expired at `"), "{json}");
+}

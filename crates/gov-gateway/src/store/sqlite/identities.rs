@@ -1,0 +1,152 @@
+//! Tokens and agents.
+
+use gov_core::{AgentId, Timestamp, TokenId, id::uuid::Uuid};
+use rusqlite::{Connection, Row, params};
+
+use super::{name, time};
+use crate::{identity::Token, store::StoreError};
+
+/// Adds a token.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`]; also where the id is taken.
+pub fn insert_token(db: &Connection, token: &Token) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "insert into gateway_token
+             (token_id, secret_hash, scope, agent_id, created_at, expires_at, revoked_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        token.id.as_uuid().as_bytes(),
+        token.secret_hash,
+        token.scope.name(),
+        token.agent_id.as_ref().map(AgentId::as_str),
+        token.created_at.as_micros(),
+        token.expires_at.map(Timestamp::as_micros),
+        token.revoked_at.map(Timestamp::as_micros),
+    ])?;
+    Ok(())
+}
+
+/// Withdraws a token; `false` if there is none, or it was withdrawn before.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub fn revoke_token(db: &Connection, id: TokenId, at: Timestamp) -> Result<bool, StoreError> {
+    let changed = db
+        .prepare_cached(
+            "update gateway_token set revoked_at = ?2 where token_id = ?1 and revoked_at is null",
+        )?
+        .execute(params![id.as_uuid().as_bytes(), at.as_micros()])?;
+    Ok(changed == 1)
+}
+
+/// Every token, also those that ended.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub fn tokens(db: &Connection) -> Result<Vec<Token>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "select token_id, secret_hash, scope, agent_id, created_at, expires_at, revoked_at
+         from gateway_token order by created_at desc, token_id desc",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut tokens = Vec::new();
+    while let Some(row) = rows.next()? {
+        tokens.push(read_token(row)?);
+    }
+    Ok(tokens)
+}
+
+fn read_token(row: &Row<'_>) -> Result<Token, StoreError> {
+    const TABLE: &str = "gateway_token";
+    let corrupt = |column| move || StoreError::Corrupt { table: TABLE, column };
+    let id: [u8; 16] = row.get(0)?;
+    let scope: String = row.get(2)?;
+    Ok(Token {
+        id: TokenId::from_uuid(Uuid::from_bytes(id)),
+        secret_hash: row.get(1)?,
+        scope: scope.parse().map_err(|_| corrupt("scope")())?,
+        agent_id: name(row, 3, TABLE, "agent_id")?,
+        created_at: time(row.get(4)?).ok_or_else(corrupt("created_at"))?,
+        expires_at: row.get::<_, Option<i64>>(5)?.and_then(time),
+        revoked_at: row.get::<_, Option<i64>>(6)?.and_then(time),
+    })
+}
+
+/// Registers an agent; `false` if it was registered before.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub fn register_agent(db: &Connection, id: &AgentId, at: Timestamp) -> Result<bool, StoreError> {
+    let added = db
+        .prepare_cached(
+            "insert into gateway_agent (agent_id, registered_at) values (?1, ?2)
+             on conflict (agent_id) do nothing",
+        )?
+        .execute(params![id.as_str(), at.as_micros()])?;
+    Ok(added == 1)
+}
+
+/// Every registered agent.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub fn agents(db: &Connection) -> Result<Vec<(AgentId, Timestamp)>, StoreError> {
+    const TABLE: &str = "gateway_agent";
+    let mut statement = db.prepare_cached("select agent_id, registered_at from gateway_agent")?;
+    let mut rows = statement.query([])?;
+    let mut agents = Vec::new();
+    while let Some(row) = rows.next()? {
+        let corrupt = |column| StoreError::Corrupt { table: TABLE, column };
+        let id = name(row, 0, TABLE, "agent_id")?.ok_or_else(|| corrupt("agent_id"))?;
+        agents.push((id, time(row.get(1)?).ok_or_else(|| corrupt("registered_at"))?));
+    }
+    Ok(agents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        identity::Scope,
+        store::sqlite::fixture::{at, database},
+    };
+
+    #[test]
+    fn tokens_read_back_newest_first_and_are_revoked_once() {
+        let db = database();
+        let token = |micros, scope, agent: Option<&str>| Token {
+            id: TokenId::at(at(micros)),
+            secret_hash: [7; 32],
+            scope,
+            agent_id: agent.map(|it| it.parse().unwrap()),
+            created_at: at(micros),
+            expires_at: Some(at(micros + 1)),
+            revoked_at: None,
+        };
+        let (old, new) = (token(1, Scope::Agent, Some("a")), token(2, Scope::Admin, None));
+        for it in [&old, &new] {
+            insert_token(&db, it).unwrap();
+        }
+        assert_eq!(tokens(&db).unwrap(), [new.clone(), old]);
+        assert!(revoke_token(&db, new.id, at(9)).unwrap());
+        assert!(!revoke_token(&db, new.id, at(10)).unwrap(), "the first time stays");
+        assert_eq!(tokens(&db).unwrap()[0].revoked_at, Some(at(9)));
+        assert!(insert_token(&db, &token(3, Scope::Agent, None)).is_err(), "for whom?");
+    }
+
+    #[test]
+    fn an_agent_is_registered_once() {
+        let db = database();
+        let id: AgentId = "a".parse().unwrap();
+        assert!(register_agent(&db, &id, at(1)).unwrap());
+        assert!(!register_agent(&db, &id, at(2)).unwrap());
+        assert_eq!(agents(&db).unwrap(), [(id, at(1))]);
+    }
+}
