@@ -1,12 +1,6 @@
-//! The server, the command line and the doors: the only crate that knows the others.
+#![doc = include_str!("../README.md")]
 //!
-//! ```text
-//! gov hook ──┐                                    ┌─▶ policy (Cedar) ─▶ decision
-//! HTTP ──────┴─▶ http/ (one file a route) ─▶ check ┤
-//!                                                 └─▶ signed log (refusals), answered with the record
-//! ```
-//!
-//! Start reading at [`cli`] for what the command can do, at `check` for how an action is judged.
+//! Start reading at [`cli`] for what the command can do, at [`check`] for how an action is judged.
 
 pub mod check;
 pub mod cli;
