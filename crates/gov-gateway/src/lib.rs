@@ -9,6 +9,7 @@ pub mod config;
 pub mod data_dir;
 pub mod feed;
 pub mod gov_db;
+pub mod harness;
 pub mod hook;
 pub mod http;
 pub mod identity;
