@@ -6,8 +6,9 @@
 //!   └ panic again ──▶ halves … ──▶ one record ──panics three times alone──▶ dead letters
 //! ```
 
+mod search;
+
 use std::{
-    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,11 +17,9 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::search::{Open, Task, narrow};
 use crate::{
-    queue::{
-        receiver::{Batch, DeferredAuditReceiver},
-        shared::Ticket,
-    },
+    queue::receiver::{Batch, DeferredAuditReceiver},
     record::LogRecord,
     sink::{AppendOutcome, DeferredAuditSink},
     spool::{body, recover},
@@ -69,14 +68,6 @@ pub(crate) struct Sinks {
     /// The one that is not at work, if it has not panicked.
     pub(crate) idle: Option<Box<dyn DeferredAuditSink>>,
     pub(crate) make: Option<MakeSink>,
-}
-
-/// One step of the work on a batch.
-#[derive(Clone, Debug)]
-enum Task {
-    Append(Range<usize>),
-    /// The record that `append` panics on when it is alone.
-    DeadLetter(usize),
 }
 
 /// What one try gave.
@@ -303,47 +294,6 @@ impl Drainer {
             () = self.stop.cancelled() => (),
             () = clock.sleep_until(until) => (),
         }
-    }
-}
-
-/// What of a batch is not settled.
-#[derive(Debug)]
-struct Open {
-    tickets: std::collections::VecDeque<Ticket>,
-    from: usize,
-}
-
-impl Open {
-    fn rest<'a>(&self, records: &'a [LogRecord]) -> &'a [LogRecord] {
-        records.get(self.from..).unwrap_or_default()
-    }
-}
-
-impl Task {
-    fn is_single(&self) -> bool {
-        matches!(self, Self::Append(range) if range.len() <= 1)
-    }
-}
-
-/// Replaces the task on top by smaller ones, in order.
-fn narrow(todo: &mut Vec<Task>) -> bool {
-    match todo.pop() {
-        Some(Task::Append(range)) if range.len() > 1 => {
-            let middle = range.start + range.len() / 2;
-            todo.push(Task::Append(middle..range.end));
-            todo.push(Task::Append(range.start..middle));
-            true
-        }
-        Some(Task::Append(range)) => {
-            todo.push(Task::DeadLetter(range.start));
-            // Nothing got smaller: a sink that always panics must come to its end.
-            false
-        }
-        Some(task) => {
-            todo.push(task);
-            false
-        }
-        None => false,
     }
 }
 

@@ -54,9 +54,9 @@ pub async fn install_deferred_audit_drainer(
     let lock = DataDirLock::acquire(dir)?;
     let log = SignedLog::open(LogConfig::in_dir(dir), clock.clone()).await?;
     let (queue, receiver) = DeferredAuditQueue::open(QueueConfig::in_dir(dir), clock)?;
-    let sinks = log.clone();
-    let supervisor =
-        spawn_supervised_drainer(receiver, move || sinks.sink(), &queue.metrics(), MAX_RESTARTS);
+    let (sinks, metrics) = (log.clone(), queue.metrics());
+    let make_sink = move || sinks.sink().counting(metrics.clone());
+    let supervisor = spawn_supervised_drainer(receiver, make_sink, &queue.metrics(), MAX_RESTARTS);
     let stop = CancellationToken::new();
     let copying = (stop.clone(), tokio::spawn(log.clone().copy_outside(stop)));
     Ok(InstalledDrainer { queue, log, supervisor, copying, _lock: lock })

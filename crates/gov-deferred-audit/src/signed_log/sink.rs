@@ -13,6 +13,7 @@ use super::{
     append::{AppendError, Appender},
 };
 use crate::{
+    metrics::DeferredAuditMetrics,
     record::LogRecord,
     sink::{AppendOutcome, DeferredAuditSink},
     store::sqlite::{self as store, StoreError, is_unique_constraint_race},
@@ -29,6 +30,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct SqliteSignedEventsSink {
     log: Log,
+    /// Where races are counted; without it only in the `metrics` facade.
+    counted: Option<DeferredAuditMetrics>,
 }
 
 #[derive(Debug)]
@@ -51,11 +54,18 @@ impl SqliteSignedEventsSink {
     /// A sink that opens the log at `config` with its first append.
     #[must_use]
     pub fn lazy(config: LogConfig, clock: Arc<dyn Clock>) -> Self {
-        Self { log: Log::Closed(config, clock) }
+        Self { log: Log::Closed(config, clock), counted: None }
     }
 
     pub(super) fn over(log: SignedLog) -> Self {
-        Self { log: Log::Open(log) }
+        Self { log: Log::Open(log), counted: None }
+    }
+
+    /// Counts repeated appends in the metrics of the queue that it drains.
+    #[must_use]
+    pub fn counting(mut self, metrics: DeferredAuditMetrics) -> Self {
+        self.counted = Some(metrics);
+        self
     }
 
     /// The log, opened if need be; tries for ever, since the records are safe in the spool.
@@ -90,7 +100,7 @@ impl DeferredAuditSink for SqliteSignedEventsSink {
         // A part that is given up is halved, so that one record's fault costs only that record.
         let mut parts: Vec<Arc<[LogRecord]>> = vec![batch.into()];
         while let Some(part) = parts.pop() {
-            match log.append_until_settled(&part).await {
+            match log.append_until_settled(&part, self.counted.as_ref()).await {
                 Ok(appended) => outcomes.extend(appended),
                 Err(why) => match part.split_at_checked(part.len() / 2) {
                     Some((left @ [_, ..], right)) => parts.extend([right.into(), left.into()]),
@@ -112,6 +122,7 @@ impl SignedLog {
     async fn append_until_settled(
         &self,
         batch: &Arc<[LogRecord]>,
+        counted: Option<&DeferredAuditMetrics>,
     ) -> Result<Vec<AppendOutcome>, String> {
         let (mut wait, mut races) = (FIRST_WAIT, 0);
         loop {
@@ -129,7 +140,13 @@ impl SignedLog {
                 Next::Race(why) if races == APPEND_UNIQUE_RACE_MAX_RETRIES => return Err(why),
                 Next::Race(_) => {
                     races += 1;
-                    metrics::counter!("gov_deferred_audit_unique_race_retries_total").increment(1);
+                    match counted {
+                        Some(counted) => counted.count_unique_race_retry(),
+                        None => {
+                            metrics::counter!("gov_deferred_audit_unique_race_retries_total")
+                                .increment(1);
+                        }
+                    }
                 }
                 Next::Wait(why) => {
                     self.wait_out(why, wait).await;

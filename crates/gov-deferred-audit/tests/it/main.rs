@@ -7,6 +7,7 @@
 )]
 
 mod appending;
+mod exported_metrics;
 mod exporting;
 mod feeds;
 mod fixture;

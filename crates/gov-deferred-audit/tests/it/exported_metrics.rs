@@ -1,0 +1,46 @@
+//! The names under which the queue reports itself.
+
+use std::collections::BTreeSet;
+
+use gov_deferred_audit::{Durability, close_and_flush};
+use metrics_util::debugging::DebuggingRecorder;
+
+use crate::support::{Fixture, record};
+
+#[test]
+fn every_metric_is_exported_under_its_documented_name() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let it = Fixture::new();
+            let (queue, supervisor) = it.start();
+            queue.try_submit(record(1), Durability::Spooled).unwrap();
+            let _ = close_and_flush(&queue, supervisor).await;
+        });
+    });
+    let names: BTreeSet<String> = snapshots
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, ..)| key.key().name().to_owned())
+        .collect();
+    let expected = [
+        "gov_deferred_audit_append_failures_total",
+        "gov_deferred_audit_appended_total",
+        "gov_deferred_audit_dlq_landed_total",
+        "gov_deferred_audit_drainer_panics_total",
+        "gov_deferred_audit_pending",
+        "gov_deferred_audit_quarantined_total",
+        "gov_deferred_audit_replayed_total",
+        "gov_deferred_audit_send_failures_total",
+        "gov_deferred_audit_spool_bytes",
+        "gov_deferred_audit_submitted_total",
+        "gov_deferred_audit_sync_failures_total",
+        "gov_deferred_audit_syncs_total",
+        "gov_deferred_audit_unique_race_retries_total",
+        "gov_records_possibly_missing",
+    ];
+    assert_eq!(names, expected.map(str::to_owned).into());
+}
