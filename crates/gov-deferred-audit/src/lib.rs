@@ -9,6 +9,8 @@ pub mod export;
 pub mod feed;
 #[cfg(feature = "sqlite")]
 pub mod install;
+#[cfg(feature = "sqlite")]
+pub mod lookup;
 pub mod metrics;
 pub mod outside_copy;
 pub mod payload_file;

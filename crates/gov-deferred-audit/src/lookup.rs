@@ -1,0 +1,31 @@
+//! Where one record lies in a log.
+
+use std::path::Path;
+
+use gov_core::RecordId;
+
+use crate::{store::sqlite as store, verify::SourceError};
+
+/// The place of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The sequence number in the epoch, from 1.
+    pub seq: u64,
+}
+
+/// Looks a record up in a database, at rest or beside the server that writes it.
+///
+/// `None` where the log has no such record. It is found by its id; whether the log as a whole
+/// holds is for [`crate::verify`].
+///
+/// # Errors
+///
+/// [`SourceError`] if the database cannot be read.
+pub fn find_record(path: &Path, id: RecordId) -> Result<Option<RecordPlace>, SourceError> {
+    let connection = gov_store::sqlite::open_read_only(path)
+        .map_err(|error| SourceError::Unreadable(Box::new(error)))?;
+    let place = store::find(&connection, id)?;
+    Ok(place.map(|(epoch, seq)| RecordPlace { epoch, seq }))
+}
