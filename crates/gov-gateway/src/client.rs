@@ -97,6 +97,18 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// Whether the server is on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
+    /// The server's port.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.base.port_or_known_default()
+    }
+
     /// Asks for `path`, which begins with a slash.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub mod claude_code;
-mod ruling;
+pub mod ruling;
 
 pub use self::ruling::Ruling;
 

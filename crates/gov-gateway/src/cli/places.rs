@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +10,7 @@ use clap::Args;
 
 use super::{Exit, Failure};
 use crate::{
-    config::{self, Loaded, Sources},
+    config::{self, Config, Loaded, Sources},
     data_dir::{DataDir, DataDirError},
 };
 
@@ -66,6 +67,15 @@ impl Places {
             None => DataDir::default_path(|name| std::env::var_os(name)).map_err(Failure::from),
         }
     }
+}
+
+/// The URL under which a server with this configuration is reached from this machine.
+pub(super) fn server_url(config: &Config) -> String {
+    let mut address = config.server.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
 }
 
 /// A path as the configuration takes it.

@@ -1,7 +1,7 @@
 //! `gov tokens`: access tokens, over HTTP while a server runs, else on the files.
 
 use clap::{Args, Subcommand};
-use gov_core::{Clock as _, SystemClock, TokenId, text};
+use gov_core::{AgentId, Clock as _, SystemClock, TokenId, text};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -89,25 +89,65 @@ impl Tokens {
 
 impl Create {
     fn run(self) -> Result<(), Failure> {
-        let (agent, expires) = (self.agent.as_deref(), self.expires.as_deref());
-        let new = NewToken::read(&self.scope, agent, expires, self.register)?;
-        let created: CreatedToken = match self.at.server()? {
-            Some(server) => {
-                let body = json!({
-                    "scope": self.scope, "agent_id": agent,
-                    "expires_in": expires, "register": self.register,
-                });
-                ask(server.post("/v1/tokens", body.to_string().into_bytes()))?
-            }
-            None => files::with_registry(&self.at.places, async |registry| {
-                registry.create_token(new, "gov tokens").await
-            })?,
+        let wanted = Wanted {
+            scope: self.scope,
+            agent: self.agent,
+            expires: self.expires,
+            register: self.register,
         };
+        let created = create(&wanted, self.at.server()?.as_ref(), &self.at.places)?;
         if self.at.json {
             return json_line(&created);
         }
         console::line(&format!("{}\ntoken, shown only now: {}", row(&created.view), created.token))
     }
+}
+
+/// A token to be made, in the words of the flags.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) scope: String,
+    pub(super) agent: Option<String>,
+    pub(super) expires: Option<String>,
+    pub(super) register: bool,
+}
+
+/// Makes a token: at `server`, or without one in the files.
+///
+/// # Errors
+///
+/// [`Failure`]: it cannot be made, or neither server nor files can be used.
+pub(super) fn create(
+    wanted: &Wanted,
+    server: Option<&Client>,
+    places: &Places,
+) -> Result<CreatedToken, Failure> {
+    let Wanted { scope, agent, expires, register } = wanted;
+    let new = NewToken::read(scope, agent.as_deref(), expires.as_deref(), *register)?;
+    match server {
+        Some(server) => {
+            let body = json!({
+                "scope": scope, "agent_id": agent,
+                "expires_in": expires, "register": register,
+            });
+            ask(server.post("/v1/tokens", body.to_string().into_bytes()))
+        }
+        None => files::with_registry(places, async |registry| {
+            registry.create_token(new, "gov tokens").await
+        }),
+    }
+}
+
+/// Whether the files know this token as one in force for `agent`.
+///
+/// # Errors
+///
+/// [`Failure`]: the directory is in use, or it cannot be read.
+pub(super) fn is_in_force(text: &str, agent: &AgentId, places: &Places) -> Result<bool, Failure> {
+    files::with_registry(places, async |registry| {
+        let token = registry.directory().authenticate(text, SystemClock.now());
+        Ok(token.is_ok_and(|it| it.agent_id.as_ref() == Some(agent)))
+    })
 }
 
 impl List {
@@ -181,7 +221,7 @@ fn row(view: &TokenView) -> String {
     )
 }
 
-fn json_line(value: &impl serde::Serialize) -> Result<(), Failure> {
+pub(super) fn json_line(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value)
         .map_err(|error| Failure::because(Exit::NotJudged, "the answer is no JSON", error))?;
     console::line(&text)

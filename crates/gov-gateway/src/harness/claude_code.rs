@@ -15,7 +15,7 @@ use super::json_text::{Edited, JsonText, Node, TextError};
 
 mod command;
 
-pub use self::command::HookCommand;
+pub use self::command::{HookCommand, HookOptions, quoted};
 
 /// After how many seconds the harness gives the hook up; gov's own limit is 10.
 pub const HARNESS_TIMEOUT_SECONDS: u64 = 30;
@@ -65,6 +65,8 @@ pub struct Installed {
     pub matcher: String,
     /// Whether the harness blocks when the hook fails.
     pub blocks_on_failure: bool,
+    /// After how many seconds the harness gives the hook up and lets the call go on, if it says.
+    pub timeout_seconds: Option<u64>,
 }
 
 /// What the settings say about gov.
@@ -88,6 +90,7 @@ pub fn find(text: &str) -> Result<Found, SettingsError> {
         command: text_of(handler, "command"),
         matcher: text_of(group, "matcher"),
         blocks_on_failure: text_of(handler, "onFailure") == "block",
+        timeout_seconds: handler.get("timeout").and_then(|it| it.to_value().as_u64()),
     });
     let disabled = root.get("disableAllHooks").is_some_and(|it| it.to_value() == true);
     Ok(Found { hooks: hooks.collect(), disabled })

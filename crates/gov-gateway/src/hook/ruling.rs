@@ -7,6 +7,15 @@ use serde::Deserialize;
 
 use crate::client::{Reply, problem::Problem};
 
+/// How a block begins that the policy decided.
+pub const REFUSED: &str = "gov refused this action";
+/// How a block begins that waits for a human.
+pub const HELD_BACK: &str = "gov holds this action back";
+/// How a block begins that nobody decided.
+pub const NOT_JUDGED: &str = "gov could not judge this action";
+/// How a warning begins.
+pub const WARNED: &str = "gov allows this, with a warning";
+
 /// What becomes of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
@@ -39,7 +48,7 @@ impl Ruling {
     #[must_use]
     pub fn in_doubt(why: &str) -> Self {
         Self::Block(format!(
-            "gov could not judge this action, so it is blocked: {}. Do not try to get around this; \
+            "{NOT_JUDGED}, so it is blocked: {}. Do not try to get around this; \
              tell the user, who can put it right (`gov doctor` finds what is wrong).",
             text::escape(why)
         ))
@@ -57,16 +66,14 @@ impl Ruling {
         };
         match checked.decision.as_str() {
             "allow" => Self::Allow,
-            "warn" => {
-                Self::Note(format!("gov allows this, with a warning: {}.", checked.because()))
-            }
+            "warn" => Self::Note(format!("{WARNED}: {}.", checked.because())),
             "refuse" => Self::Block(format!(
-                "gov refused this action: {}. Do not try to get around it: choose another way, or \
+                "{REFUSED}: {}. Do not try to get around it: choose another way, or \
                  ask the user, who can change the policy.",
                 checked.because()
             )),
             "require_approval" => Self::Block(format!(
-                "gov holds this action back: a human must approve it first: {}. Ask the user to \
+                "{HELD_BACK}: a human must approve it first: {}. Ask the user to \
                  have it approved, and then make the very same call again.",
                 checked.because()
             )),
