@@ -26,13 +26,13 @@ pub const MAX_INPUT_BYTES: usize = 32 * 1024 * 1024;
 ///
 /// [`InputError`]: it cannot be judged what the agent wants, so it must not act.
 pub fn parse(input: &[u8]) -> Result<Call, InputError> {
-    let value = json::parse_value(input)?;
+    let value = json::parse_value(input).map_err(InputError::Json)?;
     let Value::Object(mut call) = value else { return Err(InputError::field("", "an object")) };
     let event = text(&mut call, "hook_event_name")?;
     if event != EVENT {
         return Err(InputError::Event { received: event });
     }
-    let session_id: SessionId = text(&mut call, "session_id")?.parse()?;
+    let session_id: SessionId = text(&mut call, "session_id")?.parse().map_err(InputError::Name)?;
     let cwd = text(&mut call, "cwd")?;
     let name = text(&mut call, "tool_name")?;
     let Some(Value::Object(input)) = call.remove("tool_input") else {
@@ -86,13 +86,14 @@ impl Answer {
     }
 }
 
-/// The input cannot be judged.
+/// The input cannot be judged. Each message is whole: what lies beneath is in it and not a source,
+/// so that the model does not read it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// It is not JSON that can be judged.
     #[error("the hook's input is not valid: {0}")]
-    Json(#[from] json::JsonError),
+    Json(json::JsonError),
     /// A field is missing or of another type.
     #[error("the hook's input is not valid: `{name}` must be {wanted}")]
     Field {
@@ -103,7 +104,7 @@ pub enum InputError {
     },
     /// The session cannot be named.
     #[error("the hook's input is not valid: {0}")]
-    Name(#[from] NameError),
+    Name(NameError),
     /// It is another event.
     #[error(
         "`gov hook claude-code` judges {EVENT} events, not `{received}`; put it under {EVENT} in \
@@ -200,6 +201,18 @@ mod tests {
         for text in [&b""[..], b"{", b"{}{}", b"\xff", br#"{"cwd":"\ud800"}"#] {
             assert!(matches!(parse(text), Err(InputError::Json(_))));
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_once() {
+        for input in [&b"{"[..], b"[]"] {
+            let error = anyhow::Error::from(parse(input).unwrap_err());
+            assert_eq!(format!("{error:#}"), error.to_string());
+        }
+        let mut input = input();
+        input["session_id"] = " s".into();
+        let error = anyhow::Error::from(parse(input.to_string().as_bytes()).unwrap_err());
+        assert_eq!(format!("{error:#}"), error.to_string());
     }
 
     #[test]
