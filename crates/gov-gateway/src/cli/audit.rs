@@ -1,18 +1,24 @@
-//! `gov audit`: the signed log.
+//! `gov audit`: the signed log, for those who check it.
 
 use clap::Subcommand;
 
-use super::{Exit, Failure, Outcome};
+use super::Outcome;
+
+mod accept_rollback;
+mod export;
+mod verify;
 
 /// `gov audit`: the signed log.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// Verify the log.
-    Verify,
-    /// Export the log as static files.
-    Export,
-    /// Accept that the log was rolled back.
-    AcceptRollback,
+    /// Judge a log: is everything in it what was signed, and is everything there?
+    ///
+    /// Works offline, from a data directory (also while its server runs) or from an export.
+    Verify(verify::Verify),
+    /// Write the log as static files that outside tools verify; also while the server runs.
+    Export(export::Export),
+    /// Accept that records were lost: the log goes on as a new epoch that says so.
+    AcceptRollback(accept_rollback::AcceptRollback),
 }
 
 impl Audit {
@@ -20,8 +26,12 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// [`Failure`]: it is not there yet.
+    /// [`super::Failure`]: it could not be done or judged, with the way out.
     pub fn run(self) -> Outcome {
-        Err(Failure::new(Exit::Usage, "not there yet"))
+        match self {
+            Self::Verify(it) => it.run(),
+            Self::Export(it) => it.run(),
+            Self::AcceptRollback(it) => it.run(),
+        }
     }
 }

@@ -1,0 +1,59 @@
+//! `gov audit accept-rollback`: the log goes on after a loss, and says so.
+
+use clap::Args;
+use gov_core::SystemClock;
+use gov_deferred_audit::{record::MAX_REASON_BYTES, signed_log};
+use gov_store::lock::DataDirLock;
+use serde_json::json;
+
+use crate::{
+    cli::{Exit, Failure, Outcome, Places, console},
+    data_dir::DataDir,
+    offline,
+    server::{StartError, log_config},
+};
+
+/// Accepts that records were lost. The server must be down.
+#[derive(Debug, Args)]
+pub struct AcceptRollback {
+    /// Why: it becomes part of the record that says so.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    places: Places,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl AcceptRollback {
+    pub(super) fn run(self) -> Outcome {
+        let reason = self.reason.trim();
+        if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
+            let got = reason.len();
+            let what =
+                format!("`--reason` must be 1 to {MAX_REASON_BYTES} bytes long; received {got}");
+            return Err(Failure::new(Exit::Usage, what));
+        }
+        let config = self.places.load(&[])?.config;
+        let dir = DataDir::open(&self.places.data_dir()?)?;
+        let lock = DataDirLock::acquire(dir.path()).map_err(StartError::from)?;
+        let work = signed_log::accept_rollback(log_config(&config, &dir), &SystemClock, reason);
+        let accepted = offline::block_on(work)?.map_err(StartError::from)?;
+        drop(lock);
+        if self.json {
+            let place = |it: signed_log::Place| json!({"epoch": it.epoch, "size": it.size});
+            let line = json!({
+                "epoch": accepted.epoch, "record": accepted.record.to_string(),
+                "known": place(accepted.known), "survived": place(accepted.survived),
+            });
+            console::line(&line.to_string())?;
+        } else {
+            console::line(&format!(
+                "known outside: {}; left: {}\nthe log goes on as epoch {}; record {} says so",
+                accepted.known, accepted.survived, accepted.epoch, accepted.record
+            ))?;
+        }
+        Ok(Exit::Yes)
+    }
+}
