@@ -11,7 +11,10 @@
 mod check_door;
 mod commands;
 mod configuration;
+mod doctor;
+mod hook;
 mod http;
+mod install;
 mod lifecycle;
 mod policy_corpus;
 mod policy_properties;

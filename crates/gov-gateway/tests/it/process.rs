@@ -1,7 +1,7 @@
 //! The real binary, as a user runs it.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -43,6 +43,21 @@ impl Place {
     /// Runs it with variables.
     pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         Ran::of(self.gov(arguments).envs(variables.iter().copied()).output().unwrap())
+    }
+
+    /// Runs it with variables and `input` on standard input.
+    pub(crate) fn run_on(
+        &self,
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+        input: &[u8],
+    ) -> Ran {
+        let mut command = self.gov(arguments);
+        command.envs(variables.iter().copied()).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that does not read all of it is judged by its end.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        Ran::of(child.wait_with_output().unwrap())
     }
 
     /// Runs `gov serve` that is expected not to start; one that does is ended, and fails the test.
