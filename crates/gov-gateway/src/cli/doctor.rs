@@ -69,9 +69,9 @@ impl Doctor {
             )]),
         };
         if self.json {
-            json_line(&report)?
+            json_line(&report)?;
         } else {
-            console::line(&report.to_text())?
+            console::line(&report.to_text())?;
         }
         Ok(report.exit())
     }

@@ -125,9 +125,9 @@ impl ClaudeCode {
             next: self.next(),
         };
         if self.json {
-            json_line(&done)?
+            json_line(&done)?;
         } else {
-            console::line(&done.to_text())?
+            console::line(&done.to_text())?;
         }
         Ok(Exit::Yes)
     }
@@ -157,19 +157,18 @@ impl ClaudeCode {
 
     /// `gov doctor` with the flags that this command had.
     fn next(&self) -> String {
-        let mut command = String::from("gov doctor");
         let shown = |path: &Path| path.to_string_lossy().into_owned();
-        for (flag, value) in [
+        let flags = [
             ("--settings", self.settings.as_deref().map(shown)),
             ("--url", self.url.clone()),
             ("--config", self.places.config.as_deref().map(shown)),
             ("--data-dir", self.places.data_dir.as_deref().map(shown)),
-        ] {
-            if let Some(value) = value {
-                command.push_str(&format!(" {flag} {}", claude_code::quoted(&value)));
-            }
+        ];
+        let mut words = vec!["gov doctor".to_owned()];
+        for (flag, value) in flags {
+            words.extend(value.map(|it| format!("{flag} {}", claude_code::quoted(&it))));
         }
-        command
+        words.join(" ")
     }
 }
 

@@ -31,10 +31,11 @@ fn blocked(ran: &Ran, reason: &str) {
     assert!(ran.err.contains(reason) && ran.err.lines().count() == 1, "wanted {reason}: {ran:?}");
 }
 
-/// A server that reads one request and gives this answer to it.
-fn answering(answer: &'static str) -> String {
+/// A server that reads one request and answers it with this head and body.
+fn answering(head: &str, body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut seen = Vec::new();
@@ -79,7 +80,7 @@ fn without_a_server_or_with_a_wrong_one_it_is_blocked() {
     let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     blocked(&hook(&place, &format!("http://{refused}"), input.as_bytes()), "no gov server answers");
     blocked(&hook(&place, "nonsense", input.as_bytes()), "is not the URL of a server");
-    let url = answering("I am a teapot\r\n\r\n");
+    let url = answering("I am a teapot", "");
     blocked(&hook(&place, &url, input.as_bytes()), "is no gov server");
     let file = ["hook", "claude-code", "--token-file", "/nowhere"];
     let ran = place.run_on(&[], &file, input.as_bytes());
@@ -102,22 +103,15 @@ fn a_server_that_never_answers_is_blocked_in_time() {
 fn every_answer_but_a_plain_yes_is_blocked() {
     let place = Place::new();
     let input = call("ls").to_string();
-    for (answer, reason) in [
-        (
-            "HTTP/1.1 503 x\r\ncontent-length: 57\r\n\r\n{\"code\":\"not-recorded\",\"decision\":\"allow\",\"detail\":\"full\"}",
-            "full (not-recorded, status 503)",
-        ),
-        (
-            "HTTP/1.1 401 x\r\ncontent-length: 20\r\n\r\n{\"decision\":\"allow\"}",
-            "the server answered with status 401",
-        ),
-        (
-            "HTTP/1.1 302 x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
-            "the server answered with status 302",
-        ),
-        ("HTTP/1.1 200 x\r\ncontent-length: 2\r\n\r\n{}", "the server's answer is odd"),
+    let full = r#"{"code":"not-recorded","decision":"allow","detail":"full"}"#;
+    let moved = "HTTP/1.1 302 x\r\nlocation: http://127.0.0.1:1/";
+    for (head, body, reason) in [
+        ("HTTP/1.1 503 x", full, "full (not-recorded, status 503)"),
+        ("HTTP/1.1 401 x", r#"{"decision":"allow"}"#, "the server answered with status 401"),
+        (moved, r#"{"decision":"allow"}"#, "the server answered with status 302"),
+        ("HTTP/1.1 200 x", "{}", "the server's answer is odd"),
     ] {
-        blocked(&hook(&place, &answering(answer), input.as_bytes()), reason);
+        blocked(&hook(&place, &answering(head, body), input.as_bytes()), reason);
     }
 }
 

@@ -126,8 +126,15 @@ fn beside_a_server_the_token_is_made_there_by_its_admin() {
     let it = place.serve(&[]);
     let (url, admin) = (it.url(), it.admin().to_owned());
     let settings = place.path("settings.json");
-    let command =
-        ["install", "claude-code", "--yes", "--settings", settings.to_str().unwrap(), "--url", &url];
+    let command = [
+        "install",
+        "claude-code",
+        "--yes",
+        "--settings",
+        settings.to_str().unwrap(),
+        "--url",
+        &url,
+    ];
     let ran = place.run(&command);
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.err.contains("set GOV_TOKEN to an admin's token"), "{ran:?}");

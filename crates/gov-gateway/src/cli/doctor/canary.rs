@@ -31,7 +31,7 @@ const HARMLESS: &str = "harmless call";
 const RECORD: &str = "canary's record";
 
 /// The longest that a hook is waited for, whatever the settings allow it.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// How often, and how long after each other, a record is looked for: with
 /// `durability.refuse = "spooled"` it follows the answer.
@@ -139,21 +139,13 @@ impl Canary<'_> {
             Check::failed(NAME, detail, INSTALL)
         };
         match self.ask(call).await {
-            Ok(decision) if decision == "allow" => self.proves_nothing(command, &decision),
+            Ok(decision) if decision == "allow" => proves_nothing(command, &decision),
             Ok(decision) if decision == "warn" && stdout.contains(ruling::WARNED) => {
-                self.proves_nothing(command, &decision)
+                proves_nothing(command, &decision)
             }
             Ok(decision) => failed(format!(", and the policy says `{decision}`")),
             Err(error) => failed(format!(", and the server cannot be asked itself: {error:#}")),
         }
-    }
-
-    fn proves_nothing(&self, command: &str, decision: &str) -> Check {
-        let detail = format!(
-            "`{command}` was not blocked, since the active policy says `{decision}`: it stops \
-             nothing that can be tried here"
-        );
-        Check::warning(NAME, detail, "`balanced` and `strict` refuse it")
     }
 
     /// Asks the server itself, as the agent.
@@ -207,6 +199,14 @@ impl Canary<'_> {
         let patience = self.patience();
         format!("the hook did not end within {patience:?}; the harness goes on then")
     }
+}
+
+fn proves_nothing(command: &str, decision: &str) -> Check {
+    let detail = format!(
+        "`{command}` was not blocked, since the active policy says `{decision}`: it stops \
+         nothing that can be tried here"
+    );
+    Check::warning(NAME, detail, "`balanced` and `strict` refuse it")
 }
 
 /// Whether this is what the hook says when the policy blocks.

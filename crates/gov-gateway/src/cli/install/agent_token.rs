@@ -135,14 +135,14 @@ impl<'a> AgentToken<'a> {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let mode = fs::metadata(dir).map_err(failed)?.mode() & 0o777;
-        if mode & 0o077 == 0 {
-            return Ok(());
+        if mode & 0o077 != 0 {
+            let what = format!(
+                "`{}` must have mode 0700; received {mode:04o}: correct it with `chmod 700`",
+                dir.display()
+            );
+            return Err(Failure::new(Exit::Usage, what));
         }
-        let what = format!(
-            "`{}` must have mode 0700; received {mode:04o}: correct it with `chmod 700`",
-            dir.display()
-        );
-        Err(Failure::new(Exit::Usage, what))
+        Ok(())
     }
 
     /// A server that holds the files but does not answer where it was asked.
