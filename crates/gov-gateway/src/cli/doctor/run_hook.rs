@@ -87,7 +87,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hook_gets_its_input_and_its_words_and_code_are_kept() {
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let ended = ran("cat; pwd >&2; exit 7", limit).await;
         let (stdout, stderr) = ("said".to_owned(), "/\n".to_owned());
         assert_eq!(ended, Ran::Ended { code: Some(7), stdout, stderr });
