@@ -3,9 +3,13 @@
 use gov_core::Health as _;
 use gov_core::{AuditEventKind, HealthState, Payload};
 use gov_deferred_audit::{
-    AppendOutcome, DeferredAuditSink as _, SqliteSignedEventsSink, entry::Entry,
-    record::MAX_PAYLOAD_BYTES, signed_log::APPEND_UNIQUE_RACE_MAX_RETRIES,
-    store::sqlite::is_unique_constraint_race, tlog::checkpoint::Checkpoint,
+    AppendOutcome, DeferredAuditSink as _, SqliteSignedEventsSink,
+    entry::Entry,
+    lookup::{RecordPlace, find_record},
+    record::MAX_PAYLOAD_BYTES,
+    signed_log::APPEND_UNIQUE_RACE_MAX_RETRIES,
+    store::sqlite::is_unique_constraint_race,
+    tlog::checkpoint::Checkpoint,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use rusqlite::Connection;
@@ -27,6 +31,20 @@ async fn records_are_numbered_from_one_without_gaps() {
     assert_eq!((entry.id, entry.seq), (batch[299].id, 300));
     assert_eq!(entry.payload_commit, batch[299].payload.commit());
     assert_eq!(stored[0].payload.as_ref(), Some(&batch[299].payload));
+}
+
+#[tokio::test]
+async fn a_record_is_found_by_its_id_beside_the_writer_and_at_rest() {
+    let it = Fixture::new();
+    let log = it.open().await;
+    let [first, second, other] = [0, 1, 2].map(|n| it.record(n));
+    append(&log, &[first, second.clone()]).await;
+    let find = |id| find_record(&it.config.database, id).unwrap();
+    let (there, missing) = (Some(RecordPlace { epoch: 1, seq: 2 }), None);
+    assert_eq!((find(second.id), find(other.id)), (there, missing));
+    log.close().await;
+    assert_eq!((find(second.id), find(other.id)), (there, missing));
+    assert!(find_record(it.folder.path(), second.id).is_err());
 }
 
 #[tokio::test]
