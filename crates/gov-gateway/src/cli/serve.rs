@@ -4,6 +4,7 @@ use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use gov_core::SystemClock;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +68,7 @@ async fn serve(config: &Config) -> Outcome {
     // Before anything is made: a signal that comes early ends it in order too.
     let shutdown = CancellationToken::new();
     let watcher = tokio::spawn(stop_on_signal(shutdown.clone())?);
+    outlive_file_size_limit()?;
     let server = Server::start(config, Arc::new(SystemClock)).await?;
     console::line(&describe(server.started()))?;
     let ended = server.run(shutdown).await;
@@ -79,12 +81,8 @@ async fn serve(config: &Config) -> Outcome {
 }
 
 fn stop_on_signal(shutdown: CancellationToken) -> Result<impl Future<Output = ()>, Failure> {
-    let on = |kind| {
-        signal(kind)
-            .map_err(|error| Failure::because(Exit::NotJudged, "cannot listen for signals", error))
-    };
     let (mut terminate, mut interrupt) =
-        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => (),
@@ -92,6 +90,18 @@ fn stop_on_signal(shutdown: CancellationToken) -> Result<impl Future<Output = ()
         }
         shutdown.cancel();
     })
+}
+
+/// By default the kernel ends a process that writes beyond its file size limit. With a handler,
+/// which stays when its listener is dropped, the write fails instead, and is answered as on a full
+/// disk.
+fn outlive_file_size_limit() -> Result<(), Failure> {
+    listen(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+}
+
+fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(kind)
+        .map_err(|error| Failure::because(Exit::NotJudged, "cannot listen for signals", error))
 }
 
 /// Five lines: what runs, where it keeps things, what it judges by, what it signs, who may ask.
