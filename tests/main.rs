@@ -1,1 +1,21 @@
-//! End to end.
+//! End to end: the real `gov`, real files, real processes that get killed. One file a story.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
+mod disk_full;
+mod exported;
+mod flipped_bytes;
+mod hooked;
+mod installed;
+mod judge;
+mod killed;
+mod place;
+mod refused;
+mod rolled_back;
+mod server;

@@ -1,0 +1,182 @@
+//! Where a story happens: a home of its own, and the commands that are run in it.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use gov_core::SystemClock;
+use gov_deferred_audit::{
+    LogConfig,
+    export::{ExportOptions, export},
+    signed_log::accept_rollback,
+    verify::{Report, SourceError, VerifyOptions, verify_database, verify_export},
+};
+use serde_json::Value;
+
+use crate::server::Server;
+
+/// The agent that the stories' token speaks for.
+pub(crate) const AGENT: &str = "coder";
+
+/// A home directory; what lies in it goes with it.
+pub(crate) struct Place {
+    home: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The data directory; nothing makes it but the commands.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.home.path().join("data/gov")
+    }
+
+    /// `program` in an environment that holds this home and nothing else.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let data = self.home.path().join("data");
+        command.env_clear().env("HOME", self.home.path()).env("XDG_DATA_HOME", data);
+        command.current_dir(self.home.path());
+        command
+    }
+
+    /// `gov` with these arguments.
+    pub(crate) fn gov(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_gov"));
+        command.args(arguments);
+        command
+    }
+
+    /// Runs `gov` to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.gov(arguments))
+    }
+
+    /// Starts a server on a free port, with these lines of configuration.
+    pub(crate) fn serve(&self, config: &str) -> Server {
+        let arguments = self.serve_arguments(config);
+        let mut command = self.gov(&[]);
+        command.args(arguments);
+        Server::start(command, self)
+    }
+
+    /// What `gov` is called with to serve under these lines of configuration.
+    pub(crate) fn serve_arguments(&self, config: &str) -> Vec<String> {
+        let file = self.home.path().join("gov.toml");
+        std::fs::write(&file, config).unwrap();
+        ["serve", "--listen", "127.0.0.1:0", "--config", file.to_str().unwrap()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// A new token of [`AGENT`], made while no server runs.
+    pub(crate) fn agent_token(&self) -> String {
+        self.token(&["--scope", "agent", "--agent", AGENT])
+    }
+
+    /// A new token of an admin, made while no server runs.
+    pub(crate) fn admin_token(&self) -> String {
+        self.token(&["--scope", "admin"])
+    }
+
+    fn token(&self, of: &[&str]) -> String {
+        let ran = self.run(&[&["tokens", "create", "--json"], of].concat()).ok();
+        let json: Value = serde_json::from_str(&ran.out).unwrap();
+        json["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Exports the log as it is now, to the same directory each time.
+    pub(crate) fn export(&self) -> PathBuf {
+        let dir = self.home.path().join("export");
+        export(&self.log().database, &dir, ExportOptions::default()).unwrap();
+        dir
+    }
+
+    /// Judges the log where it lies; losses are settled that stand before `from_epoch`.
+    pub(crate) fn verify(&self, more: &[&str]) -> Ran {
+        Ran::judged(&verify_database(&self.log().database, &options(more)))
+    }
+
+    /// Judges an exported log likewise.
+    pub(crate) fn verify_export(&self, dir: &Path, more: &[&str]) -> Ran {
+        Ran::judged(&verify_export(dir, &options(more)))
+    }
+
+    /// Goes on from what a rollback left.
+    pub(crate) fn accept_rollback(&self, reason: &str) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(accept_rollback(self.log(), &SystemClock, reason)).unwrap();
+    }
+
+    fn log(&self) -> LogConfig {
+        LogConfig::in_dir(&self.data_dir())
+    }
+}
+
+fn options(more: &[&str]) -> VerifyOptions {
+    let from_epoch = more.get(1).map_or(1, |it| it.parse().unwrap());
+    VerifyOptions { from_epoch, ..VerifyOptions::default() }
+}
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Absent where a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn of(mut command: Command) -> Self {
+        Self::ended(command.stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Runs it to its end with this on standard input.
+    pub(crate) fn with_input(mut command: Command, input: &[u8]) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may answer without reading all of it; then what it says counts.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        Self::ended(child.wait_with_output().unwrap())
+    }
+
+    /// What the library found, as the command says it.
+    fn judged(found: &Result<Report, SourceError>) -> Self {
+        let code = match found {
+            Ok(report) => i32::from(!report.is_ok()),
+            Err(_) => 4,
+        };
+        Self { code: Some(code), out: String::new(), err: format!("{found:?}") }
+    }
+
+    fn ended(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// It ended with 0.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+
+    /// It ended with this code and said this on standard error.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, message: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.err.contains(message), "wanted `{message}`: {self:?}");
+    }
+}
