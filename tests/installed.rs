@@ -70,3 +70,39 @@ fn the_hook_that_install_writes_blocks_what_the_policy_refuses() {
     assert!(again.out.contains("nothing to do"), "{again:?}");
     assert_eq!(settings(&place), written);
 }
+
+fn doctor(place: &Place, server: &Server) -> Ran {
+    let mut command = place.gov(&["doctor"]);
+    command.env("GOV_URL", server.url());
+    Ran::of(command)
+}
+
+#[test]
+fn the_doctors_canary_is_blocked_by_the_hook_and_on_record() {
+    let place = Place::new();
+    let admin = place.admin_token();
+    let server = place.serve("");
+    let ran = doctor(&place, &server);
+    assert_eq!(ran.code, Some(4), "no hook to judge: {ran:?}");
+    install(&place, &server, &admin).ok();
+    let ran = doctor(&place, &server).ok();
+    let entries = entries(&place.export());
+    let [canary] = refusals(&entries)[..] else { panic!("{entries:?}") };
+    assert!(ran.out.contains(canary), "{ran:?}");
+    server.stop();
+}
+
+#[test]
+fn the_doctor_says_no_where_the_hook_lets_the_canary_pass() {
+    let place = Place::new();
+    let admin = place.admin_token();
+    let server = place.serve("");
+    install(&place, &server, &admin).ok();
+    let lax = settings(&place).replace("|| exit 2", "|| exit 0");
+    assert_ne!(lax, settings(&place));
+    fs::write(place.home().join(".claude/settings.json"), lax).unwrap();
+    let ran = doctor(&place, &server);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let canary = ran.out.lines().find(|it| it.contains("canary")).unwrap();
+    assert!(canary.starts_with("FAILED"), "{ran:?}");
+}
