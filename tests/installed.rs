@@ -103,6 +103,6 @@ fn the_doctor_says_no_where_the_hook_lets_the_canary_pass() {
     fs::write(place.home().join(".claude/settings.json"), lax).unwrap();
     let ran = doctor(&place, &server);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let canary = ran.out.lines().find(|it| it.contains("canary")).unwrap();
-    assert!(canary.starts_with("FAILED"), "{ran:?}");
+    let canary = ran.out.lines().find(|it| it.contains("canary: ")).unwrap();
+    assert!(canary.starts_with("failed"), "{ran:?}");
 }

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail by panicking, like the tests"
 )]
 
+mod audit_commands;
 mod check_door;
 mod commands;
 mod configuration;
