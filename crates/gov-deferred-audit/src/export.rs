@@ -50,6 +50,8 @@ pub struct Exported {
     pub written: u64,
     /// Files of an earlier export that are no part of this one, and were removed.
     pub removed: u64,
+    /// How many bytes all files of the export have together.
+    pub bytes: u64,
 }
 
 /// The log was not exported, or only in part; run it again.
@@ -130,6 +132,7 @@ pub fn export(
         size: current.size,
         written: target.written,
         removed: target.removed,
+        bytes: target.bytes,
     })
 }
 

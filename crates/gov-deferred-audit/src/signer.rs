@@ -100,6 +100,12 @@ impl KeyDir {
         Self { path: path.into() }
     }
 
+    /// Where the public key of `epoch` lies.
+    #[must_use]
+    pub fn public_key_path(&self, epoch: u64) -> PathBuf {
+        self.path.join(format!("audit-log.e{epoch}.vkey"))
+    }
+
     /// Where the private key of `epoch` lies.
     #[must_use]
     pub fn private_key_path(&self, epoch: u64) -> PathBuf {

@@ -31,8 +31,8 @@ pub struct VerifyOptions {
     pub keys: Option<Vec<VerifierKey>>,
     /// Losses that a handover to this epoch or an earlier one admits do not count. 1 counts all.
     pub from_epoch: u64,
-    /// A signed checkpoint that the verifier kept: the log must have grown out of it.
-    pub from_checkpoint: Option<Vec<u8>>,
+    /// Signed checkpoints that the verifier kept: the log must have grown out of each.
+    pub from_checkpoints: Vec<Vec<u8>>,
     /// Whether payloads are compared with their commitments.
     pub payloads: bool,
 }
@@ -47,7 +47,7 @@ impl VerifyOptions {
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { keys: None, from_epoch: 1, from_checkpoint: None, payloads: true }
+        Self { keys: None, from_epoch: 1, from_checkpoints: Vec::new(), payloads: true }
     }
 }
 
@@ -89,7 +89,9 @@ fn judge<S: Source>(source: &mut S, options: &VerifyOptions) -> Result<Report, S
             handover::judge(before, after, options, &mut report);
         }
     }
-    epoch_check::judge_kept_checkpoint(options, &judged, &mut report);
+    for kept in &options.from_checkpoints {
+        epoch_check::judge_kept_checkpoint(kept, &judged, &mut report);
+    }
     report.conclude();
     Ok(report)
 }

@@ -14,6 +14,7 @@ pub(super) struct Target {
     wanted: BTreeSet<PathBuf>,
     pub(super) written: u64,
     pub(super) removed: u64,
+    pub(super) bytes: u64,
 }
 
 impl Target {
@@ -32,12 +33,19 @@ impl Target {
         if !is_ours {
             return Err(ExportError::Foreign(root.to_owned()));
         }
-        Ok(Self { root: root.to_owned(), wanted: BTreeSet::new(), written: 0, removed: 0 })
+        Ok(Self {
+            root: root.to_owned(),
+            wanted: BTreeSet::new(),
+            written: 0,
+            removed: 0,
+            bytes: 0,
+        })
     }
 
     /// Makes `file` hold `bytes`.
     pub(super) fn put(&mut self, file: &Path, bytes: &[u8]) -> Result<(), ExportError> {
         self.wanted.insert(file.to_owned());
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let path = self.root.join(file);
         if fs::read(&path).is_ok_and(|there| there == bytes) {
             return Ok(());

@@ -1,5 +1,7 @@
 //! Judges one epoch: its key, its checkpoint, and what that covers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     EpochSummary, Report, SourceError, VerifyOptions, Which,
     source::Source,
@@ -21,8 +23,8 @@ pub(super) struct Facts {
     pub(super) has_checkpoint: bool,
     pub(super) first_note: Option<Vec<u8>>,
     pub(super) first_entry: Option<Vec<u8>>,
-    /// The root at the size of the checkpoint that the verifier kept.
-    pub(super) root_at_kept: Option<Hash>,
+    /// The roots at the sizes of the checkpoints that the verifier kept.
+    pub(super) roots_at_kept: BTreeMap<u64, Hash>,
 }
 
 /// Judges one epoch, after those in `before`; what is wrong goes into the report.
@@ -43,7 +45,7 @@ pub(super) fn judge<S: Source>(
         has_checkpoint: bytes.is_some(),
         first_note,
         first_entry: None,
-        root_at_kept: None,
+        roots_at_kept: BTreeMap::new(),
     };
     let file = source.name(epoch, "checkpoint");
     match (&bytes, &facts.key) {
@@ -58,14 +60,14 @@ pub(super) fn judge<S: Source>(
         }
         _ => (),
     }
-    if let Some(checkpoint) = facts.checkpoint.clone() {
-        let kept = kept_size(options, epoch);
-        let Walked { first_entry, root_at_kept } =
+    if let (Some(checkpoint), Some(key)) = (facts.checkpoint.clone(), facts.key.clone()) {
+        let kept = kept_sizes(options, epoch);
+        let Walked { first_entry, roots_at_kept } =
             walk::judge(source, epoch, &checkpoint, kept, options, report)?;
-        (facts.first_entry, facts.root_at_kept) = (first_entry, root_at_kept);
-        let Checkpoint { origin, size, .. } = checkpoint;
+        (facts.first_entry, facts.roots_at_kept) = (first_entry, roots_at_kept);
+        let Checkpoint { origin, size, root } = checkpoint;
         source.find_strays(epoch, size, report)?;
-        report.epochs.push(EpochSummary { epoch, origin, size });
+        report.epochs.push(EpochSummary { epoch, origin, size, root, key });
     } else if bytes.is_none() && !is_last {
         source.find_strays(epoch, 0, report)?;
     }
@@ -145,21 +147,19 @@ fn opened(
     None
 }
 
-/// The size of the kept checkpoint, if it is of this epoch.
-fn kept_size(options: &VerifyOptions, epoch: u64) -> Option<u64> {
-    let note = Note::parse(options.from_checkpoint.as_deref()?).ok()?;
-    let checkpoint = Checkpoint::parse(note.text()).ok()?;
-    (epoch::of(&checkpoint.origin) == Some(epoch)).then_some(checkpoint.size)
+/// The sizes of the kept checkpoints of this epoch.
+fn kept_sizes(options: &VerifyOptions, epoch: u64) -> BTreeSet<u64> {
+    let size = |bytes: &Vec<u8>| {
+        let note = Note::parse(bytes).ok()?;
+        let checkpoint = Checkpoint::parse(note.text()).ok()?;
+        (epoch::of(&checkpoint.origin) == Some(epoch)).then_some(checkpoint.size)
+    };
+    options.from_checkpoints.iter().filter_map(size).collect()
 }
 
-/// Whether the log has grown out of the checkpoint that the verifier kept.
-pub(super) fn judge_kept_checkpoint(
-    options: &VerifyOptions,
-    judged: &[Facts],
-    report: &mut Report,
-) {
+/// Whether the log has grown out of a checkpoint that the verifier kept.
+pub(super) fn judge_kept_checkpoint(bytes: &[u8], judged: &[Facts], report: &mut Report) {
     const WHAT: &str = "from-checkpoint";
-    let Some(bytes) = &options.from_checkpoint else { return };
     let keys: Vec<_> = judged.iter().filter_map(|it| it.key.clone()).collect();
     let kept = match Checkpoint::open(bytes, &keys) {
         Ok(kept) => kept,
@@ -180,7 +180,7 @@ pub(super) fn judge_kept_checkpoint(
     } else if log.size < kept.size {
         let why = format!("it covers {} records, and the log has {}", kept.size, log.size);
         report.find(Which::Completeness, (facts.epoch, Some(log.size)), WHAT, why);
-    } else if facts.root_at_kept != Some(kept.root) {
+    } else if facts.roots_at_kept.get(&kept.size) != Some(&kept.root) {
         let why = format!("the log did not grow out of its first {} records", kept.size);
         report.find(Which::Integrity, (facts.epoch, None), WHAT, why);
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::VerifyOptions;
+use crate::tlog::{Hash, key::VerifierKey};
 
 /// More findings than this say nothing new.
 const MAX_FINDINGS: usize = 1000;
@@ -71,6 +72,10 @@ pub struct EpochSummary {
     pub origin: String,
     /// How many records its checkpoint covers.
     pub size: u64,
+    /// The root over them, as its checkpoint says.
+    pub root: Hash,
+    /// The key that was trusted.
+    pub key: VerifierKey,
 }
 
 /// Records of an epoch that are known to be lost.

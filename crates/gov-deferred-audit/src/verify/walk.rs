@@ -4,6 +4,8 @@
 //! they are one. The signed root then says which of them is the one that was signed, and so
 //! whether an entry or a tile was changed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     Report, SourceError, VerifyOptions, Which,
     entries::{self, Place},
@@ -21,7 +23,7 @@ use crate::tlog::{
 #[derive(Default)]
 pub(super) struct Walked {
     pub(super) first_entry: Option<Vec<u8>>,
-    pub(super) root_at_kept: Option<Hash>,
+    pub(super) roots_at_kept: BTreeMap<u64, Hash>,
 }
 
 /// Judges everything that `checkpoint` covers; what is wrong goes into the report.
@@ -29,7 +31,7 @@ pub(super) fn judge<S: Source>(
     source: &mut S,
     epoch: u64,
     checkpoint: &Checkpoint,
-    kept: Option<u64>,
+    kept: BTreeSet<u64>,
     options: &VerifyOptions,
     report: &mut Report,
 ) -> Result<Walked, SourceError> {
@@ -68,7 +70,7 @@ impl Tree {
 
 struct Walk {
     epoch: u64,
-    kept: Option<u64>,
+    kept: BTreeSet<u64>,
     quoted_origin: String,
     of_entries: Tree,
     /// The tree of the stored tiles, from where it differs.
@@ -81,7 +83,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(epoch: u64, kept: Option<u64>, quoted_origin: String) -> Self {
+    fn new(epoch: u64, kept: BTreeSet<u64>, quoted_origin: String) -> Self {
         Self {
             epoch,
             kept,
@@ -231,8 +233,8 @@ impl Walk {
 
     fn note_kept_root(&mut self) {
         let edge = &self.of_entries.edge;
-        if self.whole && self.kept == Some(edge.size()) && self.walked.root_at_kept.is_none() {
-            self.walked.root_at_kept = Some(edge.root());
+        if self.whole && self.kept.contains(&edge.size()) {
+            self.walked.roots_at_kept.entry(edge.size()).or_insert_with(|| edge.root());
         }
     }
 

@@ -50,7 +50,7 @@ async fn more_than_2000_mutants_are_all_found_and_at_their_place() {
 
     // The auditor holds a key and the last checkpoint: without it, an old but whole log is whole.
     let options = VerifyOptions {
-        from_checkpoint: Some(whole["checkpoint"].clone()),
+        from_checkpoints: vec![whole["checkpoint"].clone()],
         ..VerifyOptions::trusting(vec![it.vkey(1)])
     };
     let mut seen = BTreeSet::new();

@@ -101,12 +101,14 @@ async fn the_checkpoint_that_an_auditor_kept_finds_a_shortened_and_a_rewritten_l
     it.append(10).await;
     it.export();
     let late = fs::read(it.export_dir().join("checkpoint")).unwrap();
-    let judge = |kept: &[u8]| {
+    let judge_all = |kept: &[&[u8]]| {
         let keys = VerifyOptions::trusting(vec![it.vkey(1)]);
-        let options = VerifyOptions { from_checkpoint: Some(kept.to_vec()), ..keys };
+        let options =
+            VerifyOptions { from_checkpoints: kept.iter().map(|it| it.to_vec()).collect(), ..keys };
         verify_export(&it.export_dir(), &options).unwrap()
     };
-    assert!(judge(&early).is_ok() && judge(&late).is_ok());
+    let judge = |kept: &[u8]| judge_all(&[kept]);
+    assert!(judge_all(&[&early, &late]).is_ok());
     // Somebody puts the log back, and goes on with other records.
     it.restore_database(&old);
     it.export();
@@ -118,6 +120,9 @@ async fn the_checkpoint_that_an_auditor_kept_finds_a_shortened_and_a_rewritten_l
     it.export();
     assert!(matches!(judge(&late).integrity, Verdict::Failed(_)));
     assert!(judge(&early).is_ok());
+    for both in [[&*early, &*late], [&*late, &*early]] {
+        assert!(!judge_all(&both).is_ok(), "each of them counts");
+    }
     let mut forged = late.clone();
     forged[25] ^= 1;
     assert!(matches!(judge(&forged).completeness, Verdict::NotJudged(_)));

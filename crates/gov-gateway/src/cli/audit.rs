@@ -6,6 +6,8 @@ use super::Outcome;
 
 mod accept_rollback;
 mod export;
+mod place;
+mod report;
 mod verify;
 
 /// `gov audit`: the signed log.

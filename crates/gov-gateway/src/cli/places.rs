@@ -28,6 +28,34 @@ pub struct Places {
     pub data_dir: Option<PathBuf>,
 }
 
+/// Where the signed log's outside copy and keys lie; shared by the server and `gov audit`.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct LogPlaces {
+    /// Where the outside copy of the signed log's checkpoints lies: best on another disk.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint_log: Option<PathBuf>,
+    /// The directory of the keys that sign the log.
+    #[arg(long, value_name = "DIR")]
+    pub audit_key: Option<PathBuf>,
+}
+
+impl LogPlaces {
+    /// The keys that these flags set.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] with [`Exit::Usage`] for a path that is not UTF-8.
+    pub(super) fn settings(&self) -> Result<[Setting; 2], Failure> {
+        let text = |flag, key, path: &Option<PathBuf>| -> Result<Setting, Failure> {
+            Ok((flag, key, path.as_deref().map(|it| utf8(flag, it)).transpose()?))
+        };
+        Ok([
+            text("--checkpoint-log", "log.checkpoint_log", &self.checkpoint_log)?,
+            text("--audit-key", "log.key_dir", &self.audit_key)?,
+        ])
+    }
+}
+
 impl Places {
     /// The effective configuration: file, environment, these flags and `more` of them.
     ///

@@ -1,6 +1,6 @@
 //! `gov serve`: the server.
 
-use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
+use std::{io::IsTerminal as _, sync::Arc};
 
 use clap::Args;
 use gov_core::SystemClock;
@@ -8,10 +8,7 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Exit, Failure, Outcome, Places, console,
-    places::{Setting, utf8},
-};
+use super::{Exit, Failure, Outcome, Places, console, places::LogPlaces};
 use crate::{
     config::{Choose as _, Config, LogFormat},
     server::{Ended, Server, StartError, Started},
@@ -31,12 +28,8 @@ pub struct Serve {
     /// The database; SQLite files in the data directory are all there is yet.
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Where the outside copy of the signed log's checkpoints goes: another disk.
-    #[arg(long, value_name = "FILE")]
-    checkpoint_log: Option<PathBuf>,
-    /// The directory of the keys that sign the log.
-    #[arg(long, value_name = "DIR")]
-    audit_key: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogPlaces,
 }
 
 impl Serve {
@@ -46,14 +39,12 @@ impl Serve {
     ///
     /// [`Failure`]: the server did not start.
     pub fn run(self) -> Outcome {
-        let text = |flag, path, it: &Option<PathBuf>| -> Result<Setting, Failure> {
-            Ok((flag, path, it.as_deref().map(|it| utf8(flag, it)).transpose()?))
-        };
+        let [checkpoint_log, audit_key] = self.log.settings()?;
         let loaded = self.places.load(&[
             ("--listen", "server.listen", self.listen.clone()),
             ("--database-url", "database.url", self.database_url.clone()),
-            text("--checkpoint-log", "log.checkpoint_log", &self.checkpoint_log)?,
-            text("--audit-key", "log.key_dir", &self.audit_key)?,
+            checkpoint_log,
+            audit_key,
         ])?;
         write_log(&loaded.config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -31,7 +31,7 @@ fn a_good_log_is_ok_in_place_and_exported_and_says_whose_keys_were_trusted() {
     let (place, export) = exported();
     let vkey = format!("{export}/vkey");
     for (arguments, keys) in [
-        (&["audit", "verify", "--json"][..], "beside_the_log"),
+        (&["audit", "verify", "--json"][..], "key_directory"),
         (&["audit", "verify", "--json", "--export", &export], "beside_the_log"),
         (&["audit", "verify", "--json", "--export", &export, "--key", &vkey], "given"),
     ] {
@@ -43,6 +43,7 @@ fn a_good_log_is_ok_in_place_and_exported_and_says_whose_keys_were_trusted() {
     }
     let ran = place.run(&["audit", "verify"]);
     assert!(ran.out.contains("integrity: ok\ncompleteness: ok"), "{ran:?}");
+    let ran = place.run(&["audit", "verify", "--export", &export]);
     assert!(ran.out.contains("give the key you trust with --key"), "{ran:?}");
 }
 
@@ -63,6 +64,40 @@ fn a_log_that_outran_the_kept_checkpoint_is_ok_and_a_shortened_one_is_not() {
         place.run(&["audit", "verify", "--export", &export, "--from-checkpoint", &newer, "--json"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_eq!(json(&ran)["completeness"]["verdict"], "failed");
+}
+
+/// Whoever can rewrite the database can put another key into it; the key directory is apart.
+#[test]
+fn a_data_directory_is_judged_by_its_key_directory_and_its_outside_copy() {
+    let (place, _) = exported();
+    let (other, _) = exported();
+    let of = |place: &Place, name: &str| place.data_dir().join(name);
+    let outside = "checkpoints/checkpoints.log";
+    std::fs::copy(of(&other, "audit-log.db"), of(&place, "audit-log.db")).unwrap();
+    std::fs::copy(of(&other, outside), of(&place, outside)).unwrap();
+    let ran = place.run(&["audit", "verify"]);
+    assert!(ran.code == 1 || ran.code == 4, "the database of another log passed: {ran:?}");
+
+    std::fs::remove_file(of(&other, outside)).unwrap();
+    let ran = other.run(&["audit", "verify"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.out.contains("completeness: could not be judged: the outside copy"), "{ran:?}");
+}
+
+/// A checkpoint that the auditor kept adds to the outside copy; it does not stand in for it.
+#[test]
+fn an_older_checkpoint_does_not_hide_a_rollback() {
+    let (place, export) = exported();
+    let database = place.data_dir().join("audit-log.db");
+    let before = std::fs::read(&database).unwrap();
+    place.run(&["tokens", "create", "--scope", "agent", "--agent", "c"]);
+    assert_eq!(place.serve(&[]).end(Signal::TERM).0, Some(0));
+    std::fs::write(&database, before).unwrap();
+    let kept = format!("{export}/checkpoint");
+    let ran = place.run(&["audit", "verify", "--from-checkpoint", &kept]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    std::fs::remove_file(&database).unwrap();
+    place.run(&["audit", "verify"]).failed(1, "the database is missing");
 }
 
 #[test]

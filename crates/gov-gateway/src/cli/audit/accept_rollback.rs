@@ -6,11 +6,11 @@ use gov_deferred_audit::{record::MAX_REASON_BYTES, signed_log};
 use gov_store::lock::DataDirLock;
 use serde_json::json;
 
+use super::place::LogPlace;
 use crate::{
-    cli::{Exit, Failure, Outcome, Places, console},
-    data_dir::DataDir,
+    cli::{Exit, Failure, Outcome, console},
     offline,
-    server::{StartError, log_config},
+    server::StartError,
 };
 
 /// Accepts that records were lost. The server must be down.
@@ -20,7 +20,7 @@ pub struct AcceptRollback {
     #[arg(long, value_name = "TEXT")]
     reason: String,
     #[command(flatten)]
-    places: Places,
+    place: LogPlace,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -35,10 +35,10 @@ impl AcceptRollback {
                 format!("`--reason` must be 1 to {MAX_REASON_BYTES} bytes long; received {got}");
             return Err(Failure::new(Exit::Usage, what));
         }
-        let config = self.places.load(&[])?.config;
-        let dir = DataDir::open(&self.places.data_dir()?)?;
-        let lock = DataDirLock::acquire(dir.path()).map_err(StartError::from)?;
-        let work = signed_log::accept_rollback(log_config(&config, &dir), &SystemClock, reason);
+        let (dir, log) = self.place.find()?;
+        let lock = DataDirLock::acquire(dir.path())
+            .map_err(|error| Failure::of(Exit::Unreachable, error))?;
+        let work = signed_log::accept_rollback(log, &SystemClock, reason);
         let accepted = offline::block_on(work)?.map_err(StartError::from)?;
         drop(lock);
         if self.json {

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gov_core::text;
 use gov_deferred_audit::export::{self, ExportError, ExportOptions};
 use serde_json::json;
 
-use crate::{
-    cli::{Exit, Failure, Outcome, Places, console},
-    data_dir::DataDir,
-    server::log_config,
-};
+use super::place::LogPlace;
+use crate::cli::{Exit, Failure, Outcome, console};
 
 /// Writes the log as static files.
 #[derive(Debug, Args)]
@@ -22,7 +20,7 @@ pub struct Export {
     #[arg(long)]
     without_payloads: bool,
     #[command(flatten)]
-    places: Places,
+    place: LogPlace,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -30,25 +28,25 @@ pub struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Outcome {
-        let config = self.places.load(&[])?.config;
-        let dir = DataDir::open(&self.places.data_dir()?)?;
+        let (_, log) = self.place.find()?;
         let options = ExportOptions { with_payloads: !self.without_payloads };
-        let exported = export::export(&log_config(&config, &dir).database, &self.to, options)
-            .map_err(failure)?;
+        let exported = export::export(&log.database, &self.to, options).map_err(failure)?;
         let path = self.to.display().to_string();
+        let shown = text::escape(&path);
         if self.json {
             let line = json!({
                 "directory": path, "epoch": exported.epoch, "size": exported.size,
-                "written": exported.written, "removed": exported.removed,
+                "bytes": exported.bytes, "written": exported.written, "removed": exported.removed,
                 "with_payloads": options.with_payloads,
             });
             console::line(&line.to_string())?;
         } else {
             console::line(&format!(
-                "{} records of epoch {} exported to {path} ({} files written)\n\
-                 verify: gov audit verify --export {path} --key {path}/vkey\n\
-                 (take the key from somebody else than who gave you the files)",
-                exported.size, exported.epoch, exported.written
+                "{} records of epoch {} exported to {shown} ({} bytes, {} files written)\n\
+                 verify: gov audit verify --export {shown} --key VKEY, or Go's sumdb \
+                 (tests/judge in gov's sources)\n\
+                 the public key is {shown}/vkey; who verifies should have it from somewhere else",
+                exported.size, exported.epoch, exported.bytes, exported.written
             ))?;
         }
         Ok(Exit::Yes)

@@ -1,24 +1,26 @@
 //! `gov audit verify`: two verdicts over a log.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use gov_core::text;
 use gov_deferred_audit::{
     entry::Entry,
     outside_copy::OutsideCopy,
+    signer::KeyDir,
     tlog::{bundle, key::VerifierKey, receipt::Receipt},
-    verify::{
-        KeySource, Report, SourceError, Verdict, VerifyOptions, verify_database, verify_export,
-    },
+    verify::{Report, SourceError, Verdict, VerifyOptions, verify_database, verify_export},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{
-    cli::{Exit, Failure, Outcome, Places, console},
-    data_dir::DataDir,
-    server::log_config,
+use super::{
+    place::LogPlace,
+    report::{self, Trust},
 };
+use crate::cli::{Exit, Failure, Outcome, console};
 
 /// Judges a log.
 #[derive(Debug, Args)]
@@ -26,15 +28,17 @@ pub struct Verify {
     /// Judge an exported directory instead of a data directory.
     #[arg(long, value_name = "DIR", conflicts_with = "data_dir")]
     export: Option<PathBuf>,
-    /// A public key to trust, as text or file, once an epoch. Without it, the keys beside the log
-    /// are taken, which proves only that the log fits itself.
+    /// A public key to trust, as text or file, once an epoch.
+    ///
+    /// Without it, a data directory is judged by the public keys in its key directory, and an
+    /// export by those in it, which proves only that the log fits itself.
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
-    /// A checkpoint that you kept: the log must have grown out of it.
+    /// A checkpoint that you kept: the log must have grown out of it. May be given more than once.
     ///
-    /// For a data directory the last one of the outside copy, if this is not given.
-    #[arg(long, value_name = "FILE")]
-    from_checkpoint: Option<PathBuf>,
+    /// For a data directory the last one of the outside copy is always among them.
+    #[arg(long = "from-checkpoint", value_name = "FILE")]
+    from_checkpoints: Vec<PathBuf>,
     /// Do not count losses that a handover to this epoch, or an earlier one, admits.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from_epoch: u64,
@@ -45,7 +49,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE", requires = "receipt")]
     entry: Option<PathBuf>,
     #[command(flatten)]
-    places: Places,
+    place: LogPlace,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -57,39 +61,66 @@ impl Verify {
         if let (Some(receipt), Some(entry)) = (&self.receipt, &self.entry) {
             return self.receipt(receipt, entry, &keys);
         }
-        let kept = self.from_checkpoint.as_ref().map(read).transpose()?;
-        let mut options = VerifyOptions {
+        let given = self.from_checkpoints.iter().map(read).collect::<Result<_, _>>()?;
+        let trust = if keys.is_empty() { Trust::BesideTheLog } else { Trust::Given };
+        let options = VerifyOptions {
             keys: (!keys.is_empty()).then_some(keys),
             from_epoch: self.from_epoch,
-            from_checkpoint: kept,
+            from_checkpoints: given,
             payloads: true,
         };
-        let report = if let Some(dir) = &self.export {
-            verify_export(dir, &options)
-        } else {
-            let config = self.places.load(&[])?.config;
-            let dir = DataDir::open(&self.places.data_dir()?)?;
-            let log = log_config(&config, &dir);
-            if options.from_checkpoint.is_none() && log.outside_copy.exists() {
-                let all = OutsideCopy::read_all(&log.outside_copy)
-                    .map_err(|error| Failure::of(Exit::NotJudged, error))?;
-                options.from_checkpoint = all.last().map(|it| it.note.clone().into_bytes());
+        let (report, trust, kept) = match &self.export {
+            Some(dir) => {
+                let report = verify_export(dir, &options).map_err(failure)?;
+                (report, trust, options.from_checkpoints.len())
             }
-            verify_database(&log.database, &options)
+            None => self.in_place(options, trust)?,
         };
-        let report = report.map_err(|error| {
-            let exit = match error {
-                SourceError::NoLog(_) | SourceError::File { .. } => Exit::Unreachable,
-                _ => Exit::NotJudged,
-            };
-            Failure::of(exit, error)
-        })?;
         console::line(&if self.json {
-            as_json(&report).to_string()
+            report::as_json(&report, trust, kept).to_string()
         } else {
-            for_people(&report, options.from_checkpoint.is_some())
+            report::for_people(&report, trust, kept)
         })?;
-        Ok(exit(&report))
+        Ok(report::exit(&report))
+    }
+
+    /// Judges a data directory: its own keys and outside copy stand in for what is not given.
+    fn in_place(
+        &self,
+        mut options: VerifyOptions,
+        mut trust: Trust,
+    ) -> Result<(Report, Trust, usize), Failure> {
+        let (_, log) = self.place.find()?;
+        let copied = if log.outside_copy.exists() {
+            OutsideCopy::read_all(&log.outside_copy)
+                .map_err(|error| Failure::of(Exit::NotJudged, error))?
+        } else {
+            Vec::new()
+        };
+        if let Some(last) = copied.last() {
+            if !log.database.exists() {
+                let what = "the database is missing, and the outside copy knows of records in it; \
+                            restore it, or see `gov audit accept-rollback`";
+                return Err(Failure::new(Exit::JudgedNo, what));
+            }
+            options.from_checkpoints.push(last.note.clone().into_bytes());
+        }
+        if options.keys.is_none() {
+            let own = own_keys(&log.keys)?;
+            if !own.is_empty() {
+                (options.keys, trust) = (Some(own), Trust::KeyDir);
+            }
+        }
+        let mut report = verify_database(&log.database, &options).map_err(failure)?;
+        let kept = options.from_checkpoints.len();
+        if kept == 0 && report.completeness == Verdict::Ok {
+            report.completeness = Verdict::NotJudged(format!(
+                "the outside copy `{}` is missing or empty; name it with --checkpoint-log, or give \
+                 a checkpoint that you kept with --from-checkpoint",
+                log.outside_copy.display()
+            ));
+        }
+        Ok((report, trust, kept))
     }
 
     fn receipt(&self, receipt: &PathBuf, entry: &PathBuf, keys: &[VerifierKey]) -> Outcome {
@@ -117,6 +148,21 @@ impl Verify {
     }
 }
 
+fn failure(error: SourceError) -> Failure {
+    let exit = match error {
+        SourceError::NoLog(_) | SourceError::File { .. } => Exit::Unreachable,
+        _ => Exit::NotJudged,
+    };
+    Failure::of(exit, error)
+}
+
+/// The public keys in a key directory, one an epoch, as far as they go without a gap.
+fn own_keys(dir: &Path) -> Result<Vec<VerifierKey>, Failure> {
+    let dir = KeyDir::new(dir);
+    let paths = (1..).map(|epoch| dir.public_key_path(epoch)).take_while(|it| it.exists());
+    paths.map(|path| key(&path.to_string_lossy())).collect()
+}
+
 /// A key's text, or the file that holds it.
 fn key(given: &str) -> Result<VerifierKey, Failure> {
     let text = match given.parse::<VerifierKey>() {
@@ -135,7 +181,8 @@ fn key(given: &str) -> Result<VerifierKey, Failure> {
 }
 
 /// What was given on the command line: at most as much as a checkpoint or an entry can have.
-fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Failure> {
+    let path = path.as_ref();
     let cannot = |cause: Box<dyn std::error::Error + Send + Sync>| {
         Failure::because(Exit::Usage, format!("cannot read `{}`", path.display()), cause)
     };
@@ -144,83 +191,4 @@ fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
         return Err(cannot(format!("it has {size} bytes, too many for what it should be").into()));
     }
     fs::read(path).map_err(|error| cannot(error.into()))
-}
-
-/// No beats «could not be judged»: whoever sees one bad record need not wait for the rest.
-fn exit(report: &Report) -> Exit {
-    let verdicts = [&report.integrity, &report.completeness];
-    if verdicts.iter().any(|it| matches!(it, Verdict::Failed(_))) {
-        Exit::JudgedNo
-    } else if report.is_ok() {
-        Exit::Yes
-    } else {
-        Exit::NotJudged
-    }
-}
-
-fn for_people(report: &Report, kept: bool) -> String {
-    let mut lines = Vec::new();
-    for epoch in &report.epochs {
-        lines.push(format!("epoch {}: {}, {} records", epoch.epoch, epoch.origin, epoch.size));
-    }
-    for loss in &report.losses {
-        let lost = loss.known.saturating_sub(loss.survived);
-        lines.push(format!(
-            "epoch {}: {lost} records are known to be lost ({} of {} are left)",
-            loss.epoch, loss.survived, loss.known
-        ));
-    }
-    lines.push(match report.keys {
-        KeySource::Given => "keys: yours".to_owned(),
-        KeySource::BesideTheLog => "keys: those beside the log, so this shows that the log fits \
-            itself; give the key you trust with --key"
-            .to_owned(),
-    });
-    if kept {
-        lines.push("grown out of the kept checkpoint: judged".to_owned());
-    }
-    let payloads = &report.payloads;
-    lines.push(format!("payloads: {} compared, {} not here", payloads.checked, payloads.not_kept));
-    lines.push(format!("integrity: {}", report.integrity));
-    lines.push(format!("completeness: {}", report.completeness));
-    let lines: Vec<_> = lines.iter().map(|it| text::escape(it)).collect();
-    lines.join("\n")
-}
-
-fn as_json(report: &Report) -> Value {
-    let epochs: Vec<_> = report
-        .epochs
-        .iter()
-        .map(|it| json!({"epoch": it.epoch, "origin": it.origin, "size": it.size}))
-        .collect();
-    let losses: Vec<_> = report
-        .losses
-        .iter()
-        .map(|it| json!({"epoch": it.epoch, "survived": it.survived, "known": it.known}))
-        .collect();
-    let first_bad = report
-        .first_bad()
-        .map(|it| json!({"epoch": it.epoch, "index": it.index, "what": it.what, "why": it.why}));
-    json!({
-        "ok": report.is_ok(),
-        "integrity": verdict(&report.integrity),
-        "completeness": verdict(&report.completeness),
-        "keys": match report.keys {
-            KeySource::Given => "given",
-            KeySource::BesideTheLog => "beside_the_log",
-        },
-        "epochs": epochs,
-        "losses": losses,
-        "payloads": {"checked": report.payloads.checked, "not_kept": report.payloads.not_kept},
-        "first_bad": first_bad,
-        "findings": report.findings.len(),
-    })
-}
-
-fn verdict(verdict: &Verdict) -> Value {
-    match verdict {
-        Verdict::Ok => json!({"verdict": "ok"}),
-        Verdict::Failed(finding) => json!({"verdict": "failed", "why": finding.to_string()}),
-        Verdict::NotJudged(why) => json!({"verdict": "not_judged", "why": why}),
-    }
 }
