@@ -6,13 +6,6 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use gov_core::SystemClock;
-use gov_deferred_audit::{
-    LogConfig,
-    export::{ExportOptions, export},
-    signed_log::accept_rollback,
-    verify::{Report, SourceError, VerifyOptions, verify_database, verify_export},
-};
 use serde_json::Value;
 
 use crate::server::Server;
@@ -96,34 +89,24 @@ impl Place {
     /// Exports the log as it is now, to the same directory each time.
     pub(crate) fn export(&self) -> PathBuf {
         let dir = self.home.path().join("export");
-        export(&self.log().database, &dir, ExportOptions::default()).unwrap();
+        self.run(&["audit", "export", dir.to_str().unwrap()]).ok();
         dir
     }
 
-    /// Judges the log where it lies; losses are settled that stand before `from_epoch`.
+    /// Judges the log where it lies, under `more` flags.
     pub(crate) fn verify(&self, more: &[&str]) -> Ran {
-        Ran::judged(&verify_database(&self.log().database, &options(more)))
+        self.run(&[&["audit", "verify"], more].concat())
     }
 
-    /// Judges an exported log likewise.
+    /// Judges an exported log, under `more` flags.
     pub(crate) fn verify_export(&self, dir: &Path, more: &[&str]) -> Ran {
-        Ran::judged(&verify_export(dir, &options(more)))
+        self.run(&[&["audit", "verify", "--export", dir.to_str().unwrap()], more].concat())
     }
 
     /// Goes on from what a rollback left.
     pub(crate) fn accept_rollback(&self, reason: &str) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(accept_rollback(self.log(), &SystemClock, reason)).unwrap();
+        self.run(&["audit", "accept-rollback", "--reason", reason]).ok();
     }
-
-    fn log(&self) -> LogConfig {
-        LogConfig::in_dir(&self.data_dir())
-    }
-}
-
-fn options(more: &[&str]) -> VerifyOptions {
-    let from_epoch = more.get(1).map_or(1, |it| it.parse().unwrap());
-    VerifyOptions { from_epoch, ..VerifyOptions::default() }
 }
 
 /// How a command ended and what it said.
@@ -147,15 +130,6 @@ impl Ran {
         // It may answer without reading all of it; then what it says counts.
         let _ = child.stdin.take().unwrap().write_all(input);
         Self::ended(child.wait_with_output().unwrap())
-    }
-
-    /// What the library found, as the command says it.
-    fn judged(found: &Result<Report, SourceError>) -> Self {
-        let code = match found {
-            Ok(report) => i32::from(!report.is_ok()),
-            Err(_) => 4,
-        };
-        Self { code: Some(code), out: String::new(), err: format!("{found:?}") }
     }
 
     fn ended(output: Output) -> Self {

@@ -38,6 +38,7 @@ fn a_log_that_was_put_back_is_refused_until_a_person_accepts_it_in_a_new_epoch()
     ran.failed(4, "rollback detected: the outside copy knows");
     ran.failed(4, "gov audit accept-rollback --reason");
     assert_eq!(fs::read(&outside).unwrap(), known, "nothing new was signed");
+    assert_eq!(place.verify(&[]).code, Some(1), "the log ends before what is known outside");
 
     place.accept_rollback("the disk was restored");
     let server = place.serve("");
