@@ -15,6 +15,9 @@ pub(super) fn could_be_parent(component: &str) -> bool {
 
 /// Whether `pattern` (`*`, `?`, `[…]`) matches the whole of `text`.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    if !is_pattern(pattern) {
+        return pattern == text;
+    }
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);

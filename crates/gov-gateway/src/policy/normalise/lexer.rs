@@ -36,6 +36,16 @@ pub(super) enum Redirect {
     Copy,
 }
 
+impl Redirect {
+    /// What stands behind the operator, if it is read.
+    pub(super) fn word(&self) -> Option<&Word> {
+        match self {
+            Self::Read(word) | Self::Write(word) | Self::Here(word) => Some(word),
+            Self::Copy => None,
+        }
+    }
+}
+
 /// Reads a whole script.
 pub(super) fn lex(text: &str) -> Result<Vec<Token>, Unparsable> {
     if text.contains('\0') {

@@ -66,6 +66,10 @@ impl Protected {
 
     /// Whether `text`, code for one, mentions them.
     pub(super) fn mentioned(&self, text: &str) -> (bool, bool) {
+        // Each is a path, a file with a dot in its name, or a port behind a colon or a slash.
+        if !text.contains(['.', '/', '\\', ':']) {
+            return (false, false);
+        }
         let lower = text.to_lowercase().replace('\\', "/");
         let data = self.data_dir.iter().map(|it| it.to_lowercase()).any(|it| mentions(&lower, &it));
         let file = DATA_FILES.iter().any(|it| lower.contains(it));
@@ -112,7 +116,7 @@ fn is_setting(dir: &str, name: &str) -> bool {
     SETTINGS.iter().any(|(in_dir, setting)| {
         (*in_dir == "*" || stands_for(dir, in_dir))
             && (glob::matches(setting, name)
-                || stands_for(name, &setting.replace('*', ""))
+                || (glob::is_pattern(name) && stands_for(name, &setting.replace('*', "")))
                 || (name == "*" && *in_dir != "*"))
     })
 }

@@ -48,6 +48,13 @@ struct Simple<'t> {
     negated: bool,
 }
 
+impl Simple<'_> {
+    fn names_variables(&self) -> bool {
+        let redirected = self.redirects.iter().filter_map(|it| it.word());
+        self.words.iter().copied().chain(redirected).any(Word::names_variables)
+    }
+}
+
 impl<'g, 'a> Shell<'g, 'a> {
     pub(super) fn new(gather: &'g mut Gather<'a>) -> Self {
         Self {
@@ -159,12 +166,10 @@ impl<'g, 'a> Shell<'g, 'a> {
         for token in tokens {
             match token {
                 Token::Word(word) => self.substitutions(word)?,
-                Token::Redirect(
-                    Redirect::Read(word) | Redirect::Write(word) | Redirect::Here(word),
-                ) => {
-                    self.substitutions(word)?;
+                Token::Redirect(redirect) => {
+                    redirect.word().map_or(Ok(()), |word| self.substitutions(word))?;
                 }
-                _ => (),
+                Token::Op(_) => (),
             }
         }
         Ok(())
@@ -262,7 +267,9 @@ impl<'g, 'a> Shell<'g, 'a> {
         mut stdin: Stdin,
         is_sure: bool,
     ) -> Result<Vec<String>, Unparsable> {
-        let known = self.variables();
+        // Most commands name no variable; then nobody needs to know what they hold.
+        let named = simple.names_variables();
+        let known = if named { self.variables() } else { Known::new() };
         for redirect in &simple.redirects {
             self.redirect(redirect, &known, &mut stdin)?;
         }
@@ -296,8 +303,8 @@ impl<'g, 'a> Shell<'g, 'a> {
             |known: &Known| -> Vec<Arg> { words.iter().flat_map(|it| it.expand(known)).collect() };
         let args = expand(&known);
         // What a variable might hold counts too, though nobody knows that it does.
-        let maybe = expand(&self.scan.with_candidates(&known));
-        if maybe != args {
+        let maybe = named.then(|| expand(&self.scan.with_candidates(&known)));
+        if let Some(maybe) = maybe.filter(|it| *it != args) {
             let (dirs, unknown) =
                 (self.gather.dirs.clone(), self.gather.facts.flags.unknown_command);
             Command::new(self, stdin.clone()).run(&maybe)?;

@@ -91,6 +91,11 @@ impl Word {
         Some((name, Self { pieces }))
     }
 
+    /// Whether what it expands to depends on what variables hold.
+    pub(super) fn names_variables(&self) -> bool {
+        self.pieces.iter().any(|it| matches!(it, Piece::Variable { plain: true, .. }))
+    }
+
     /// The arguments that the shell makes of the word.
     pub(super) fn expand(&self, known: &Known) -> Vec<Arg> {
         let braced = braces(&self.pieces);
