@@ -11,6 +11,7 @@
 mod compile;
 mod error;
 pub mod normalise;
+mod reads;
 mod request;
 mod rule;
 mod set;

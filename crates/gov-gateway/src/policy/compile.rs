@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::OnceLock};
 use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use super::{PolicyError, error::position, rule::Rule};
+use super::{PolicyError, error::position, reads::Reads, rule::Rule};
 
 /// The longest policy text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 256 * 1024;
@@ -17,6 +17,8 @@ const SCHEMA: &str = include_str!("../../policies/schema.cedarschema");
 pub(super) struct Compiled {
     pub(super) policies: cedar_policy::PolicySet,
     pub(super) rules: HashMap<PolicyId, Rule>,
+    /// What the policies read of the context.
+    pub(super) reads: Reads,
 }
 
 /// Compiles `text`; everything that can be wrong with a policy is found here.
@@ -54,7 +56,7 @@ fn schema() -> Result<&'static Schema, PolicyError> {
 /// Gives each policy its `@id` as Cedar's name, so that diagnostics speak of it.
 fn named(text: &str, parsed: &cedar_policy::PolicySet) -> Result<Compiled, PolicyError> {
     let mut policies = cedar_policy::PolicySet::new();
-    let mut rules = HashMap::new();
+    let (mut rules, mut reads) = (HashMap::new(), Reads::default());
     for policy in parsed.policies() {
         let at = policy.to_cedar().unwrap_or_default();
         let rule = Rule::read(policy).map_err(|problem| annotation(text, &at, &problem))?;
@@ -62,12 +64,16 @@ fn named(text: &str, parsed: &cedar_policy::PolicySet) -> Result<Compiled, Polic
         policies.add(policy.new_id(id.clone())).map_err(|_| {
             annotation(text, &at, &format!("two policies have the `@id(\"{}\")`", rule.id))
         })?;
+        match policy.to_json() {
+            Ok(json) => reads.add(&json),
+            Err(_) => reads = Reads::Everything,
+        }
         rules.insert(id, rule);
     }
     if rules.is_empty() {
         return Err(PolicyError::Empty);
     }
-    Ok(Compiled { policies, rules })
+    Ok(Compiled { policies, rules, reads })
 }
 
 fn syntax(text: &str, error: &cedar_policy::ParseErrors) -> PolicyError {

@@ -13,6 +13,7 @@ use cedar_policy::{
 use super::{
     PolicyInput,
     normalise::{Facts, Resource},
+    reads::Reads,
 };
 
 /// What Cedar is asked.
@@ -24,8 +25,13 @@ pub(super) struct Asked {
 /// A request could not be built: a mistake of the program, and a refusal.
 pub(super) struct NotBuilt;
 
-/// Builds the request; it is not validated again, since the facts have one shape.
-pub(super) fn build(input: &PolicyInput<'_>, facts: Facts) -> Result<Asked, NotBuilt> {
+/// Builds the request with those attributes that policies read; it is not validated again, since
+/// the facts have one shape.
+pub(super) fn build(
+    input: &PolicyInput<'_>,
+    facts: Facts,
+    reads: &Reads,
+) -> Result<Asked, NotBuilt> {
     let types = types().ok_or(NotBuilt)?;
     let principal = uid(&types.agent, input.agent_id.as_str());
     let action = uid(&types.action, input.action.kind());
@@ -45,54 +51,68 @@ pub(super) fn build(input: &PolicyInput<'_>, facts: Facts) -> Result<Asked, NotB
             Entities::from_entities([agent], None).map_err(|_| NotBuilt)?
         }
     };
-    let context = Context::from_pairs(pairs(input, facts)).map_err(|_| NotBuilt)?;
+    let context = Context::from_pairs(pairs(input, facts, reads)).map_err(|_| NotBuilt)?;
     let request = Request::new(principal, action, resource, context, None).map_err(|_| NotBuilt)?;
     Ok(Asked { request, entities })
 }
 
-fn pairs(input: &PolicyInput<'_>, facts: Facts) -> Vec<(String, Expression)> {
+fn pairs(input: &PolicyInput<'_>, facts: Facts, reads: &Reads) -> Vec<(String, Expression)> {
     let flags = facts.flags;
-    let mut pairs = vec![
-        ("tool", text(facts.tool)),
-        ("server", text(facts.server)),
-        ("arg_text", text(facts.arg_text)),
-        ("paths", texts(facts.paths)),
-        ("writes", texts(facts.writes)),
-        ("hosts", texts(facts.hosts)),
-        (
-            "ports",
-            Expression::new_set(
-                facts.ports.into_iter().map(|port| Expression::new_long(port.into())),
-            ),
-        ),
-        ("argv0", texts(facts.argv0)),
-        ("argv", texts(facts.argv)),
-        ("compound", flag(flags.compound)),
-        ("path_is_bytes", flag(flags.path_is_bytes)),
-        ("outside_cwd", flag(flags.outside_cwd)),
-        ("recursive_delete", flag(flags.recursive_delete)),
-        ("deletes_outside_cwd", flag(flags.deletes_outside_cwd)),
-        ("writes_system_path", flag(flags.writes_system_path)),
-        ("force_push", flag(flags.force_push)),
-        ("unknown_command", flag(flags.unknown_command)),
-        ("unknown_path", flag(flags.unknown_path)),
-        ("unknown_host", flag(flags.unknown_host)),
-        ("touches_gov", flag(flags.touches_gov)),
-        ("touches_harness", flag(flags.touches_harness)),
-        ("time", Expression::new_long(input.now.as_unix_seconds())),
-    ];
+    let mut context = Pairs { reads, pairs: Vec::new() };
+    context.put("tool", || text(facts.tool));
+    context.put("server", || text(facts.server));
+    context.put("arg_text", || text(facts.arg_text));
+    context.put("paths", || texts(facts.paths));
+    context.put("writes", || texts(facts.writes));
+    context.put("hosts", || texts(facts.hosts));
+    context.put("ports", || {
+        Expression::new_set(facts.ports.into_iter().map(|port| Expression::new_long(port.into())))
+    });
+    context.put("argv0", || texts(facts.argv0));
+    context.put("argv", || texts(facts.argv));
+    for (name, value) in [
+        ("compound", flags.compound),
+        ("path_is_bytes", flags.path_is_bytes),
+        ("outside_cwd", flags.outside_cwd),
+        ("recursive_delete", flags.recursive_delete),
+        ("deletes_outside_cwd", flags.deletes_outside_cwd),
+        ("writes_system_path", flags.writes_system_path),
+        ("force_push", flags.force_push),
+        ("unknown_command", flags.unknown_command),
+        ("unknown_path", flags.unknown_path),
+        ("unknown_host", flags.unknown_host),
+        ("touches_gov", flags.touches_gov),
+        ("touches_harness", flags.touches_harness),
+    ] {
+        context.put(name, || Expression::new_bool(value));
+    }
+    context.put("time", || Expression::new_long(input.now.as_unix_seconds()));
     if let Some(session) = input.session_id {
-        pairs.push(("session", text(session.to_string())));
+        context.put("session", || text(session.to_string()));
     }
     if let Some(risk) = facts.risk {
-        pairs.push(("risk", text(risk.name().to_owned())));
+        context.put("risk", || text(risk.name().to_owned()));
     }
     // More than i64 holds is past every limit that a policy can name.
     if let Some(bytes) = facts.byte_estimate {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        pairs.push(("byte_estimate", Expression::new_long(bytes)));
+        context.put("byte_estimate", || Expression::new_long(bytes));
     }
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    context.pairs
+}
+
+/// The attributes of the context, as far as they are read.
+struct Pairs<'r> {
+    reads: &'r Reads,
+    pairs: Vec<(String, Expression)>,
+}
+
+impl Pairs<'_> {
+    fn put(&mut self, name: &str, value: impl FnOnce() -> Expression) {
+        if self.reads.includes(name) {
+            self.pairs.push((name.to_owned(), value()));
+        }
+    }
 }
 
 fn text(value: String) -> Expression {
@@ -101,10 +121,6 @@ fn text(value: String) -> Expression {
 
 fn texts(values: impl IntoIterator<Item = String>) -> Expression {
     Expression::new_set(values.into_iter().map(Expression::new_string))
-}
-
-fn flag(value: bool) -> Expression {
-    Expression::new_bool(value)
 }
 
 fn uid(name: &EntityTypeName, id: &str) -> EntityUid {

@@ -10,6 +10,7 @@ use super::{
     PolicyError,
     compile::{self, Compiled},
     normalise::{self, Protected, Unparsable},
+    reads::Reads,
     request::{self, Asked},
     rule::{MAX_REASON_BYTES, Outcome, Risk, Rule},
 };
@@ -51,6 +52,7 @@ pub struct PolicySet {
     authorizer: Authorizer,
     policies: cedar_policy::PolicySet,
     rules: HashMap<PolicyId, Rule>,
+    reads: Reads,
 }
 
 impl PolicySet {
@@ -60,9 +62,9 @@ impl PolicySet {
     ///
     /// [`PolicyError`]: the text must not be saved or activated; show the message to its author.
     pub fn compile(text: &str, version: u64) -> Result<Self, PolicyError> {
-        let Compiled { policies, rules } = compile::compile(text)?;
+        let Compiled { policies, rules, reads } = compile::compile(text)?;
         let (authorizer, protected) = (Authorizer::new(), Protected::default());
-        Ok(Self { version, protected, authorizer, policies, rules })
+        Ok(Self { version, protected, authorizer, policies, rules, reads })
     }
 
     /// The same policy, knowing where gov itself really lives and listens.
@@ -85,7 +87,7 @@ impl PolicySet {
             Ok(facts) => facts,
             Err(unparsable) => return self.unparsable(&unparsable),
         };
-        let Ok(Asked { request, entities }) = request::build(input, facts) else {
+        let Ok(Asked { request, entities }) = request::build(input, facts, &self.reads) else {
             return self.refused(RuleId::policy_error(), "the action cannot be put to the policy");
         };
         let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
