@@ -7,14 +7,15 @@
 
 use gov_core::{
     ActionDigest, AgentId, AuditEventKind, RecordId, RuleId, SessionId, Timestamp,
-    canonical::CanonicalError, hex::Hex,
+    canonical::CanonicalError,
 };
-use serde::Serialize;
 
 use crate::record::LogRecord;
 
+mod envelope;
 mod scan;
 
+use self::envelope::Envelope;
 pub use self::scan::Scanned;
 
 /// The version that is written.
@@ -71,26 +72,6 @@ pub enum EntryError {
     },
 }
 
-/// The keys in JCS order, so that writing them in this order is writing JCS.
-#[derive(Serialize)]
-struct Envelope<'a> {
-    action_kind: Option<&'a str>,
-    agent: Option<&'a AgentId>,
-    decision: Option<&'a str>,
-    digest: Option<ActionDigest>,
-    id: RecordId,
-    kind: &'a AuditEventKind,
-    origin: &'a str,
-    payload_commit: String,
-    policy_version: Option<u64>,
-    reason: Option<&'a str>,
-    rule_id: Option<&'a RuleId>,
-    seq: u64,
-    session: Option<&'a SessionId>,
-    ts: Timestamp,
-    v: u64,
-}
-
 /// The bytes of `record` as entry `seq` of the log `origin`.
 ///
 /// # Errors
@@ -98,7 +79,7 @@ struct Envelope<'a> {
 /// [`CanonicalError`] never happens for a record: all its parts are text and whole numbers.
 pub fn encode(record: &LogRecord, seq: u64, origin: &str) -> Result<Vec<u8>, CanonicalError> {
     let verdict = record.verdict.as_ref();
-    write(&Envelope {
+    Envelope {
         action_kind: verdict.map(|it| it.action_kind.as_str()),
         agent: record.agent_id.as_ref(),
         decision: verdict.map(|it| it.decision.as_str()),
@@ -106,19 +87,15 @@ pub fn encode(record: &LogRecord, seq: u64, origin: &str) -> Result<Vec<u8>, Can
         id: record.id,
         kind: &record.kind,
         origin,
-        payload_commit: Hex(&record.payload.commit()).to_string(),
+        payload_commit: record.payload.commit(),
         policy_version: record.policy_version,
         reason: verdict.and_then(|it| it.reason.as_deref()),
         rule_id: verdict.and_then(|it| it.rule_id.as_ref()),
         seq,
         session: record.session_id.as_ref(),
         ts: record.at,
-        v: FORMAT_VERSION,
-    })
-}
-
-fn write(envelope: &Envelope<'_>) -> Result<Vec<u8>, CanonicalError> {
-    Ok(serde_json::to_vec(envelope)?)
+    }
+    .to_bytes()
 }
 
 impl Entry {
@@ -128,7 +105,7 @@ impl Entry {
     ///
     /// [`CanonicalError`] never happens: all parts are text and whole numbers.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
-        write(&Envelope {
+        Envelope {
             action_kind: self.action_kind.as_deref(),
             agent: self.agent_id.as_ref(),
             decision: self.decision.as_deref(),
@@ -136,15 +113,15 @@ impl Entry {
             id: self.id,
             kind: &self.kind,
             origin: &self.origin,
-            payload_commit: Hex(&self.payload_commit).to_string(),
+            payload_commit: self.payload_commit,
             policy_version: self.policy_version,
             reason: self.reason.as_deref(),
             rule_id: self.rule_id.as_ref(),
             seq: self.seq,
             session: self.session_id.as_ref(),
             ts: self.at,
-            v: FORMAT_VERSION,
-        })
+        }
+        .to_bytes()
     }
 
     /// Reads exactly what version 1 writes.
