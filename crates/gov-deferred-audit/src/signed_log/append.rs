@@ -72,13 +72,14 @@ impl Appender<'_> {
         }
         let mut edge = self.edge(connection, &head)?;
         let dead_letters = store::has_dead_letters(connection)?;
+        let mut rows = store::Rows::of(connection, self.epoch)?;
         let outcomes = batch
             .iter()
             .map(|record| {
                 if dead_letters && store::is_dead_letter(connection, record.id)? {
                     return Ok(AppendOutcome::DlqLanded);
                 }
-                self.append_one(connection, &mut edge, record)
+                self.append_one(connection, &mut rows, &mut edge, record)
             })
             .collect::<Result<_, AppendError>>()?;
         if edge.size() == head.size {
@@ -103,6 +104,7 @@ impl Appender<'_> {
     fn append_one(
         &self,
         connection: &Connection,
+        rows: &mut store::Rows<'_>,
         edge: &mut Edge,
         record: &LogRecord,
     ) -> Result<AppendOutcome, AppendError> {
@@ -114,7 +116,7 @@ impl Appender<'_> {
                 return Ok(AppendOutcome::DlqLanded);
             }
         };
-        match store::insert_entry(connection, (self.epoch, seq), record.id, &entry) {
+        match rows.insert_entry(seq, record.id, &entry) {
             Ok(()) => (),
             Err(StoreError::Sqlite(error)) if store::is_known_record(&error) => {
                 let place = store::find(connection, record.id)?;
@@ -123,7 +125,7 @@ impl Appender<'_> {
             }
             Err(error) => return Err(error.into()),
         }
-        store::insert_payload(connection, (self.epoch, seq), &record.payload)?;
+        rows.insert_payload(seq, &record.payload)?;
         let mut full = Vec::new();
         edge.push(leaf_hash(&entry), &mut |tile: FullTile| full.push(tile));
         full.iter().try_for_each(|tile| store::insert_tile(connection, self.epoch, tile))?;

@@ -64,9 +64,9 @@ pub async fn accept_rollback(
         if let Some(lost) = &plan.lost_head {
             store::insert_head(tx, lost)?;
         }
-        let place = (plan.head.epoch, 1);
-        store::insert_entry(tx, place, plan.accepted.record, &plan.entry)?;
-        store::insert_payload(tx, place, &plan.payload)?;
+        let mut rows = store::Rows::of(tx, plan.head.epoch)?;
+        rows.insert_entry(1, plan.accepted.record, &plan.entry)?;
+        rows.insert_payload(1, &plan.payload)?;
         store::insert_head(tx, &plan.head)
     })
     .await?;

@@ -20,8 +20,9 @@ use crate::{
 };
 
 mod nodes;
+mod rows;
 
-pub(crate) use self::nodes::Nodes;
+pub(crate) use self::{nodes::Nodes, rows::Rows};
 
 /// The tables of the log.
 pub const COMPONENT: Component = Component {
@@ -138,35 +139,6 @@ pub(crate) fn update_head(
             "update audit_log_checkpoint set size = ?2, root = ?3, note = ?4 where epoch = ?1",
         )?
         .execute(params![integer(epoch)?, integer(size)?, root, note])?;
-    Ok(())
-}
-
-/// Writes one entry.
-pub(crate) fn insert_entry(
-    connection: &Connection,
-    (epoch, seq): (u64, u64),
-    id: RecordId,
-    entry: &[u8],
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "insert into audit_log_entry (epoch, seq, record_id, entry) values (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![integer(epoch)?, integer(seq)?, id.as_uuid().as_bytes(), entry])?;
-    Ok(())
-}
-
-/// Writes one payload.
-pub(crate) fn insert_payload(
-    connection: &Connection,
-    (epoch, seq): (u64, u64),
-    payload: &gov_core::Payload,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "insert into audit_log_payload (epoch, seq, salt, payload) values (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![integer(epoch)?, integer(seq)?, payload.salt(), payload.as_bytes()])?;
     Ok(())
 }
 
