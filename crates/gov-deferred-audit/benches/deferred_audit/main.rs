@@ -116,15 +116,17 @@ async fn durable(
     let sinks = log.clone();
     let supervisor = spawn_supervised_drainer(receiver, move || sinks.sink(), &queue.metrics(), 0);
     let each = records / submitters;
+    let work = (0..submitters).map(|_| parts::records(each)).collect::<Vec<_>>();
     // Whatever was counted before does not count.
     let _ = fsyncs(snapshots);
     let started = Instant::now();
-    let tasks: Vec<_> = (0..submitters)
-        .map(|_| {
+    let tasks: Vec<_> = work
+        .into_iter()
+        .map(|records| {
             let queue = queue.clone();
             tokio::spawn(async move {
-                for _ in 0..each {
-                    let committed = queue.submit_durable(parts::record(300)).await.unwrap();
+                for record in records {
+                    let committed = queue.submit_durable(record).await.unwrap();
                     assert!(committed.seq > 0);
                 }
             })

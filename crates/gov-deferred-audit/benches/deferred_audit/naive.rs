@@ -18,14 +18,15 @@ pub(crate) fn records_per_second(records: u32, synchronous: &str) -> f64 {
         ))
         .unwrap();
     let key = SigningKey::from_bytes(&[7; 32]);
+    let work = super::parts::records(records);
     let started = Instant::now();
-    for _ in 0..records {
-        let payload = super::parts::record(300).payload.as_bytes().to_vec();
+    for record in &work {
+        let payload = record.payload.as_bytes();
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
         let previous: Vec<u8> = tx
             .query_row("select hash from event order by seq desc limit 1", [], |row| row.get(0))
             .unwrap_or_else(|_| vec![0; 32]);
-        let hash = Sha256::new().chain_update(&previous).chain_update(&payload).finalize().to_vec();
+        let hash = Sha256::new().chain_update(&previous).chain_update(payload).finalize().to_vec();
         let signature = key.sign(&hash).to_bytes();
         tx.execute(
             "insert into event (hash, previous, signature, payload) values (?1, ?2, ?3, ?4)",
