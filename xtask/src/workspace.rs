@@ -36,9 +36,13 @@ impl File {
 }
 
 /// The root of the workspace.
+///
+/// Cargo tells it to what it starts. What was compiled in may be another clone's, where two share
+/// a target directory.
 pub(crate) fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_path_buf()
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().map_or_else(|| manifest.clone(), Path::to_path_buf)
 }
 
 /// Where cargo builds, as an absolute path.
