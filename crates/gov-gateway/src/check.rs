@@ -80,9 +80,12 @@ impl Gate {
         Self { policy: RwLock::new(None), registry, recorder, redactor, meters, clock, config }
     }
 
-    /// Judges by `policy` from the next check on.
+    /// Judges by `policy` from the next check on, unless a later version is there already.
     pub fn activate(&self, policy: PolicySet) {
-        *self.policy.write() = Some(Arc::new(policy));
+        let mut active = self.policy.write();
+        if active.as_ref().is_none_or(|it| it.version() < policy.version()) {
+            *active = Some(Arc::new(policy));
+        }
     }
 
     /// The version that is judged by; `None` before there is a policy.

@@ -12,7 +12,9 @@ pub mod init;
 pub mod install;
 pub mod migrate;
 mod places;
+pub mod policies;
 pub mod serve;
+mod target;
 pub mod tokens;
 
 pub use self::{
@@ -42,6 +44,9 @@ enum Command {
     /// Create, list and revoke access tokens.
     #[command(subcommand)]
     Tokens(tokens::Tokens),
+    /// Check, show, activate and roll back policies.
+    #[command(subcommand)]
+    Policies(policies::Policies),
     /// Look for what is wrong with this installation.
     Doctor(doctor::Doctor),
     /// Answer a coding agent's hook: its JSON on standard input.
@@ -68,6 +73,7 @@ impl Cli {
             Command::Migrate(it) => it.run(),
             Command::Config(it) => it.run(),
             Command::Tokens(it) => it.run(),
+            Command::Policies(it) => it.run(),
             Command::Doctor(it) => it.run(),
             Command::Hook(it) => it.run(),
             Command::Install(it) => it.run(),

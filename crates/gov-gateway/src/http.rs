@@ -22,6 +22,7 @@ mod guard;
 mod healthz;
 pub mod listener;
 mod metrics;
+mod policies;
 pub mod problem;
 mod readyz;
 mod tokens;
@@ -31,6 +32,7 @@ use crate::{
     check::Gate,
     identity::Directory,
     meters::{Meters, Route},
+    policies::Policies,
     registry::Registry,
 };
 
@@ -43,6 +45,8 @@ pub struct Parts {
     pub directory: Arc<Directory>,
     /// Changes them.
     pub registry: Registry,
+    /// Knows the policies, and changes which one is active.
+    pub policies: Policies,
     /// What `/readyz` asks.
     pub health: Arc<[Arc<dyn Health>]>,
     /// What `/metrics` prints.
@@ -100,6 +104,9 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/actions/check", post(check::check))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/v1/policies", get(policies::list).post(policies::activate))
+        .route("/v1/policies/active", get(policies::active))
+        .route("/v1/policies/rollback", post(policies::roll_back))
         .route("/healthz", get(healthz::healthz))
         .route("/readyz", get(readyz::readyz))
         .route("/metrics", get(metrics::metrics))

@@ -15,6 +15,7 @@ pub mod http;
 pub mod identity;
 pub mod meters;
 pub mod offline;
+pub mod policies;
 pub mod policy;
 pub mod registry;
 pub mod server;

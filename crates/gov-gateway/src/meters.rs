@@ -18,6 +18,8 @@ pub enum Route {
     Check,
     /// `/v1/tokens` and below.
     Tokens,
+    /// `/v1/policies` and below.
+    Policies,
     /// `/healthz`, `/readyz` and `/metrics`.
     Watch,
     /// Anything else.
@@ -25,9 +27,10 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Check, "check"),
         (Self::Tokens, "tokens"),
+        (Self::Policies, "policies"),
         (Self::Watch, "watch"),
         (Self::Other, "other"),
     ];
@@ -39,6 +42,7 @@ impl Route {
             "/v1/actions/check" => Self::Check,
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
+            _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
             _ => Self::Other,
         }
     }

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use gov_core::Timestamp;
+use gov_core::{Clock as _, SystemClock, Timestamp};
 use gov_store::lock::DataDirLock;
+use rusqlite::Connection;
 
 use crate::{
-    cli::{Exit, Failure},
+    cli::{Exit, Failure, Places},
     data_dir::{DataDir, key_file},
     gov_db::GovDb,
     server::StartError,
+    store::StoreError,
 };
 
 /// The locked directory with `gov.db` open.
@@ -42,6 +44,41 @@ impl Offline {
         drop(self.lock);
         self.dir.path().to_owned()
     }
+}
+
+/// Changes the files under the directory's lock. A row in the history reaches the signed log when
+/// a server runs again.
+///
+/// # Errors
+///
+/// [`Failure`]: a server runs, the files cannot be used, or `change` failed.
+pub fn change<T>(
+    dir: DataDir,
+    change: impl AsyncFnOnce(&GovDb) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let files = Offline::open(dir, SystemClock.now())?;
+    block_on(async {
+        let changed = change(&files.db).await;
+        files.close().await;
+        changed
+    })?
+}
+
+/// Reads `gov.db` without the lock: also beside a running server.
+///
+/// # Errors
+///
+/// [`Failure`]: the files cannot be used.
+pub fn read<T>(
+    places: &Places,
+    job: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, Failure> {
+    let dir = DataDir::open(&places.data_dir()?)?;
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Failure::because(Exit::NotJudged, "cannot read gov.db; `gov init` makes one", error)
+    };
+    let db = gov_store::sqlite::open_read_only(&dir.gov_db()).map_err(|it| failed(it.into()))?;
+    job(&db).map_err(|it| failed(it.into()))
 }
 
 /// Runs a command's work on the calling thread.

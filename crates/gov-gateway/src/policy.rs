@@ -12,6 +12,7 @@ mod compile;
 mod error;
 pub mod normalise;
 mod reads;
+mod outline;
 mod request;
 mod rule;
 mod set;
@@ -20,6 +21,7 @@ pub mod starter;
 pub use self::{
     error::PolicyError,
     normalise::Protected,
+    outline::{RuleOutline, outline},
     rule::{Outcome, Risk},
     set::{Judgement, PolicyInput, PolicySet},
     starter::Starter,

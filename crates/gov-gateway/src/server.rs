@@ -34,6 +34,7 @@ use crate::{
     },
     identity::{Directory, TokenSecret},
     meters::Meters,
+    policies::{Live, Policies},
     policy::{PolicySet, Starter, normalise::Protected},
     registry::Registry,
 };
@@ -147,21 +148,25 @@ impl Server {
                 auto_register: config.agents.auto_register,
             },
         ));
+        let protected = protected(address, &data_dir);
         let policy = match contents.policy {
             Some(stored) => {
                 let compiled = PolicySet::compile(&stored.text, stored.version)
                     .map_err(|source| StartError::Policy { version: stored.version, source })?;
-                gate.activate(compiled.with_protected(protected(address, &data_dir)));
+                gate.activate(compiled.with_protected(protected.clone()));
                 (stored.name, stored.version)
             }
             None => ("none: everything is refused".to_owned(), 0),
         };
+        let live = Live { gate: Arc::clone(&gate), protected, follower: history.clone() };
+        let policies = Policies::new(&db.database, Arc::clone(&clock), Some(live));
         let health: Vec<Arc<dyn Health>> =
             log.health().into_iter().chain([PolicyHealth::new(Arc::clone(&gate)) as _]).collect();
         let parts = Parts {
             gate,
             directory,
             registry,
+            policies,
             health: health.into(),
             meters: Arc::clone(&meters),
             clock: Arc::clone(&clock),

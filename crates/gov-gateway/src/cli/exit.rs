@@ -60,6 +60,12 @@ impl Failure {
         Self { exit, what: Some(what.into()), error: Some(cause.into()) }
     }
 
+    /// The same, as a judgement of what the user wrote.
+    #[must_use]
+    pub fn judged_no(self) -> Self {
+        Self { exit: Exit::JudgedNo, ..self }
+    }
+
     /// An error that says it all itself.
     #[must_use]
     pub fn of(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -89,7 +89,7 @@ impl Places {
     /// # Errors
     ///
     /// [`Failure`]: as from [`Places::load`], or there is no place for one.
-    pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, Failure> {
         match self.load(&[])?.config.server.data_dir {
             Some(path) => Ok(path),
             None => DataDir::default_path(|name| std::env::var_os(name)).map_err(Failure::from),

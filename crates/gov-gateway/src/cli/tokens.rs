@@ -2,13 +2,14 @@
 
 use clap::{Args, Subcommand};
 use gov_core::{AgentId, Clock as _, SystemClock, TokenId, text};
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Exit, Failure, Outcome, Places, console};
+use super::{
+    Exit, Failure, Outcome, Places, console,
+    target::{self, Target},
+};
 use crate::{
-    client::{Client, Patience, Reply, Token as Credential, problem::Problem},
-    offline,
+    client::Client,
     registry::{CreatedToken, NewToken, RegistryError, TokenList, TokenView},
 };
 
@@ -23,17 +24,6 @@ pub enum Tokens {
     List(List),
     /// Revoke a token at once.
     Revoke(Revoke),
-}
-
-/// Which tokens: those of the server that `GOV_URL` names (with an admin's `GOV_TOKEN`), else
-/// those in the files, while no server runs on them.
-#[derive(Debug, Args)]
-pub struct Where {
-    #[command(flatten)]
-    places: Places,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// `gov tokens create`.
@@ -52,14 +42,14 @@ pub struct Create {
     #[arg(long)]
     register: bool,
     #[command(flatten)]
-    at: Where,
+    at: Target,
 }
 
 /// `gov tokens list`.
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
-    at: Where,
+    at: Target,
 }
 
 /// `gov tokens revoke`.
@@ -68,7 +58,7 @@ pub struct Revoke {
     /// The token: `tok_…`.
     id: String,
     #[command(flatten)]
-    at: Where,
+    at: Target,
 }
 
 impl Tokens {
@@ -130,7 +120,7 @@ pub(super) fn create(
                 "scope": scope, "agent_id": agent,
                 "expires_in": expires, "register": register,
             });
-            ask(server.post("/v1/tokens", body.to_string().into_bytes()))
+            target::ask(server.post("/v1/tokens", body.to_string().into_bytes()))
         }
         None => files::with_registry(places, async |registry| {
             registry.create_token(new, "gov tokens").await
@@ -153,7 +143,7 @@ pub(super) fn is_in_force(text: &str, agent: &AgentId, places: &Places) -> Resul
 impl List {
     fn run(self) -> Result<(), Failure> {
         let list: TokenList = match self.at.server()? {
-            Some(server) => ask(server.get("/v1/tokens"))?,
+            Some(server) => target::ask(server.get("/v1/tokens"))?,
             None => files::list(&self.at.places, SystemClock.now())?,
         };
         if self.at.json {
@@ -170,40 +160,14 @@ impl Revoke {
     fn run(self) -> Result<(), Failure> {
         let id: TokenId = self.id.parse().map_err(|error| Failure::of(Exit::Usage, error))?;
         let revoked: TokenView = match self.at.server()? {
-            Some(server) => ask(server.post(&format!("/v1/tokens/{id}/revoke"), Vec::new()))?,
+            Some(server) => {
+                target::ask(server.post(&format!("/v1/tokens/{id}/revoke"), Vec::new()))?
+            }
             None => files::with_registry(&self.at.places, async |registry| {
                 registry.revoke_token(id, "gov tokens").await
             })?,
         };
         if self.at.json { json_line(&revoked) } else { console::line(&row(&revoked)) }
-    }
-}
-
-impl Where {
-    /// The server to ask; `None` for the files. Flags that name files win over the environment.
-    fn server(&self) -> Result<Option<Client>, Failure> {
-        let named = self.places.data_dir.is_some() || self.places.config.is_some();
-        let url = std::env::var("GOV_URL").ok().filter(|_| !named);
-        let Some(url) = url else { return Ok(None) };
-        let usage = |error| Failure::of(Exit::Usage, error);
-        let token = Credential::find(None)
-            .map_err(|it| usage(Box::<dyn std::error::Error + Send + Sync>::from(it)))?;
-        Client::new(&url, token.as_ref(), Patience::default())
-            .map(Some)
-            .map_err(|it| usage(it.into()))
-    }
-}
-
-/// Waits for a server's answer and reads it.
-fn ask<T: DeserializeOwned>(
-    call: impl Future<Output = Result<Reply, crate::client::ClientError>>,
-) -> Result<T, Failure> {
-    let reply = offline::block_on(call)?.map_err(|it| Failure::of(Exit::Unreachable, it))?;
-    match reply.status {
-        200..300 => serde_json::from_slice(&reply.body)
-            .map_err(|it| Failure::because(Exit::NotJudged, "the answer is not ours", it)),
-        500.. => Err(Failure::new(Exit::NotJudged, Problem::of(&reply).to_string())),
-        _ => Err(Failure::new(Exit::Usage, Problem::of(&reply).to_string())),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The first contents of `gov.db`: a policy to judge by and a token to begin with.
 
-use gov_core::{AuditEventKind, Timestamp, canonical, hex::Hex};
+use gov_core::{AuditEventKind, Timestamp};
 use rusqlite::Connection;
-use serde_json::json;
 
 use crate::{
     identity::{Scope, Token, TokenSecret},
+    policies,
     policy::Starter,
     registry::{self, RegistryError},
     store::{Change, StoreError, StoredPolicy, sqlite},
@@ -61,12 +61,10 @@ impl Founding {
             version: 1,
             name: starter.name().to_owned(),
             text: starter.text().to_owned(),
+            activated_at: now,
         };
-        // Ties the version to the text, for as long as the log lives.
-        let sha256 = Hex(&canonical::sha256(policy.text.as_bytes())).to_string();
-        let payload = json!({ "actor": ACTOR, "name": policy.name, "sha256": sha256 });
         let kind = AuditEventKind::PolicyActivated;
-        let activated = registry::change(kind, now, None, Some(policy.version), &payload)?;
+        let activated = policies::policy_change(kind, &policy, ACTOR)?;
         let kind = AuditEventKind::AdminTokenCreated;
         let created = registry::token_change(kind, &token, now, ACTOR)?;
         Ok(Self { policy, activated, token, created, if_lost })
@@ -80,7 +78,7 @@ impl Founding {
         if lost && self.if_lost == IfLost::Leave {
             return Ok(Applied::PolicyLost);
         }
-        sqlite::insert_policy(db, &self.policy, self.activated.at)?;
+        sqlite::insert_policy(db, &self.policy)?;
         sqlite::insert_change(db, &self.activated)?;
         let with_token = !sqlite::tokens(db)?
             .iter()

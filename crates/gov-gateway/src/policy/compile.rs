@@ -83,8 +83,8 @@ fn syntax(text: &str, error: &cedar_policy::ParseErrors) -> PolicyError {
 
 fn annotation(text: &str, policy: &str, problem: &str) -> PolicyError {
     // Cedar keeps the source of a policy word for word; of two equal ones the first is named.
-    let (line, _) = position(text, text.find(policy).unwrap_or(0));
-    PolicyError::Annotation { line, problem: problem.to_owned() }
+    let (line, column) = position(text, text.find(policy).unwrap_or(0));
+    PolicyError::Annotation { line, column, problem: problem.to_owned() }
 }
 
 fn place(text: &str, error: &dyn Diagnostic) -> (usize, usize) {
@@ -153,11 +153,17 @@ mod tests {
         let rest = "(principal, action, resource);";
         let long = "x".repeat(1025);
         for (text, message) in [
-            (format!("permit {rest}"), "line 1: every policy needs its own `@id"),
-            (format!("@id(\"\") permit {rest}"), "line 1: every policy needs its own `@id"),
+            (format!("permit {rest}"), "line 1, column 1: every policy needs its own `@id"),
+            (
+                format!("@id(\"\") permit {rest}"),
+                "line 1, column 1: every policy needs its own `@id",
+            ),
             (format!("@id(\"default-deny\") permit {rest}"), "gov's own rules"),
             (format!("@id(\"unparsable-action\") permit {rest}"), "gov's own rules"),
-            (format!("@id(\"a\") permit {rest}\n@id(\"a\") forbid {rest}"), "line 2: two policies"),
+            (
+                format!("@id(\"a\") permit {rest}\n@id(\"a\") forbid {rest}"),
+                "line 2, column 1: two policies",
+            ),
             (format!("@id(\"a\") @outcme(\"warn\") permit {rest}"), "did you mean `@outcome`"),
             (format!("@id(\"a\") @outcome(\"warn\") forbid {rest}"), "leave it out to refuse"),
             (format!("@id(\"a\") @outcome(\"allow\") permit {rest}"), "leave it out to allow"),

@@ -38,10 +38,12 @@ pub enum PolicyError {
         problem: String,
     },
     /// A policy's annotations are not what gov understands.
-    #[error("line {line}: {problem}")]
+    #[error("line {line}, column {column}: {problem}")]
     Annotation {
         /// Where the policy begins.
         line: usize,
+        /// Where in the line.
+        column: usize,
         /// What is wrong, and what would be right.
         problem: String,
     },
@@ -53,6 +55,19 @@ pub enum PolicyError {
     /// The schema inside the program cannot be read: a mistake of the program.
     #[error("the built-in schema is broken: {0}")]
     Schema(String),
+}
+
+impl PolicyError {
+    /// Line and column of what is wrong, where it is wrong in one place.
+    #[must_use]
+    pub fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Syntax { line, column, .. }
+            | Self::Invalid { line, column, .. }
+            | Self::Annotation { line, column, .. } => Some((*line, *column)),
+            Self::TooLong { .. } | Self::Empty | Self::Schema(_) => None,
+        }
+    }
 }
 
 /// Line and column, counted from 1, of a byte offset.

@@ -76,6 +76,19 @@ pub enum Outcome {
     Refuse,
 }
 
+impl Outcome {
+    /// Its name in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Warn => "warn",
+            Self::RequireApproval => "require_approval",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 /// One policy's annotations, read.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {

@@ -52,7 +52,9 @@ pub enum StartError {
     #[error(transparent)]
     Queue(#[from] OpenQueueError),
     /// The stored policy does not compile: another build may have written it.
-    #[error("the stored policy, version {version}, cannot be loaded")]
+    #[error(
+        "the stored policy, version {version}, cannot be loaded; `gov policies activate FILE` puts in one that can"
+    )]
     Policy {
         /// Which version.
         version: u64,

@@ -16,7 +16,7 @@ pub use self::{
         changes_after, feed_cursor, has_change, insert_change, last_change, set_feed_cursor,
     },
     identities::{agents, insert_token, register_agent, revoke_token, tokens},
-    policies::{active_policy, insert_policy},
+    policies::{active_policy, insert_policy, next_policy_version, policy_before, policy_versions},
     runs::{last_run, put_run},
 };
 use super::StoreError;

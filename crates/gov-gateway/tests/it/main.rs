@@ -17,6 +17,7 @@ mod hook;
 mod http;
 mod install;
 mod lifecycle;
+mod policies;
 mod policy_corpus;
 mod policy_properties;
 mod policy_rules;

@@ -13,6 +13,7 @@ use gov_gateway::{
     http::{Door, Guard, Parts},
     identity::Directory,
     meters::Meters,
+    policies::Policies,
     policy::{PolicySet, Starter},
     registry::{NewToken, Registry},
 };
@@ -75,6 +76,7 @@ async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -
         gate: Arc::new(gate),
         directory,
         registry,
+        policies: Policies::new(&db.database, Arc::clone(&clock), None),
         health: Arc::new([]),
         meters,
         clock,

@@ -1,0 +1,185 @@
+//! `gov policies`: what is decided by, over HTTP while a server runs, else on the files.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::{Args, Subcommand};
+use gov_core::{SystemClock, text};
+use serde_json::json;
+
+use super::{
+    Exit, Failure, Outcome, console,
+    target::{self, Target},
+    tokens::json_line,
+};
+use crate::{
+    data_dir::DataDir,
+    offline,
+    policies::{self, PoliciesError, PolicyList, PolicyText, PolicyView},
+    store::sqlite,
+};
+
+mod file;
+
+/// What the history calls a change on the files.
+const ACTOR: &str = "gov policies";
+
+/// `gov policies`.
+#[derive(Debug, Subcommand)]
+pub enum Policies {
+    /// Say what a policy text holds, or what is wrong with it; needs no server and no files.
+    Check(file::Check),
+    /// Print the active policy.
+    Show(Show),
+    /// List all versions, the newest first.
+    List(List),
+    /// Make a text the next version and the active one.
+    Activate(Activate),
+    /// Make the text before the active one the next version and the active one.
+    Rollback(Rollback),
+}
+
+/// `gov policies show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    at: Target,
+}
+
+/// `gov policies list`.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    at: Target,
+}
+
+/// `gov policies activate`.
+#[derive(Debug, Args)]
+pub struct Activate {
+    /// The policy: Cedar text.
+    file: PathBuf,
+    #[command(flatten)]
+    at: Target,
+}
+
+/// `gov policies rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    at: Target,
+}
+
+impl Policies {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] with [`Exit::JudgedNo`] where the text cannot be a policy; else what was asked
+    /// for is not possible, or neither server nor files can be used.
+    pub fn run(self) -> Outcome {
+        match self {
+            Self::Check(it) => return it.run(),
+            Self::Show(it) => it.run()?,
+            Self::List(it) => it.run()?,
+            Self::Activate(it) => it.run()?,
+            Self::Rollback(it) => it.run()?,
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+impl Show {
+    fn run(self) -> Result<(), Failure> {
+        let active: PolicyText = match self.at.server()? {
+            Some(server) => target::ask(server.get("/v1/policies/active"))?,
+            None => offline::read(&self.at.places, sqlite::active_policy)?
+                .map(PolicyText::active)
+                .ok_or(PoliciesError::None)?,
+        };
+        if self.at.json {
+            return json_line(&active);
+        }
+        console::line(&format!("// {}", row(&active.view)))?;
+        // Cedar's own comment and escapes, so what is printed can be activated again.
+        let lines = active
+            .text
+            .lines()
+            .map(|line| line.split('\t').map(text::escape).collect::<Vec<_>>().join("\t"));
+        console::line(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl List {
+    fn run(self) -> Result<(), Failure> {
+        let list: PolicyList = match self.at.server()? {
+            Some(server) => target::ask(server.get("/v1/policies"))?,
+            None => PolicyList::new(&offline::read(&self.at.places, sqlite::policy_versions)?),
+        };
+        if self.at.json {
+            return json_line(&list);
+        }
+        if list.items.is_empty() {
+            return console::line("no policy; `gov policies activate FILE` puts one in");
+        }
+        list.items.iter().try_for_each(|it| console::line(&row(it)))
+    }
+}
+
+impl Activate {
+    fn run(self) -> Result<(), Failure> {
+        let text = file::read(&self.file)?;
+        let activated = match self.at.server()? {
+            Some(server) => {
+                let body = json!({ "text": text }).to_string().into_bytes();
+                // The one field that is sent is the text, so a 422 has judged it.
+                target::judged(server.post("/v1/policies", body))?
+            }
+            None => on_files(&self.at, async |policies| policies.activate(text, ACTOR).await)?,
+        };
+        self.at.print(&activated)
+    }
+}
+
+impl Rollback {
+    fn run(self) -> Result<(), Failure> {
+        let activated = match self.at.server()? {
+            Some(server) => target::judged(server.post("/v1/policies/rollback", Vec::new()))?,
+            None => on_files(&self.at, async |policies| policies.roll_back(ACTOR).await)?,
+        };
+        self.at.print(&activated)
+    }
+}
+
+impl Target {
+    fn print(&self, view: &PolicyView) -> Result<(), Failure> {
+        if self.json { json_line(view) } else { console::line(&row(view)) }
+    }
+}
+
+fn on_files(
+    at: &Target,
+    change: impl AsyncFnOnce(&policies::Policies) -> Result<PolicyView, PoliciesError>,
+) -> Result<PolicyView, Failure> {
+    let dir = DataDir::open(&at.places.data_dir()?)?;
+    offline::change(dir, async |db| {
+        let policies = policies::Policies::new(&db.database, Arc::new(SystemClock), None);
+        change(&policies).await.map_err(Failure::from)
+    })
+}
+
+fn row(view: &PolicyView) -> String {
+    let state = if view.active { "active since" } else { "was active from" };
+    let name = text::escape(&view.name);
+    let (version, since, sha256) = (view.version, view.activated_at, &view.sha256);
+    format!("version {version}  {name}  {state} {since}  sha256 {}", text::escape(sha256))
+}
+
+impl From<PoliciesError> for Failure {
+    fn from(error: PoliciesError) -> Self {
+        let exit = match error {
+            PoliciesError::Text(_) => Exit::JudgedNo,
+            PoliciesError::Store(_) => Exit::NotJudged,
+            _ => Exit::Usage,
+        };
+        Self::of(exit, error)
+    }
+}

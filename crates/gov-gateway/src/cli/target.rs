@@ -1,0 +1,62 @@
+//! What a command works on: a running server, or the files.
+
+use clap::Args;
+use serde::de::DeserializeOwned;
+
+use super::{Exit, Failure, Places};
+use crate::{
+    client::{Client, ClientError, Patience, Reply, Token, problem::Problem},
+    offline,
+};
+
+/// The server that `GOV_URL` names (asked with an admin's `GOV_TOKEN`), else the files, which are
+/// changed only while no server runs on them.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    #[command(flatten)]
+    pub(super) places: Places,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Target {
+    /// The server to ask; `None` for the files. Flags that name files win over the environment.
+    pub(super) fn server(&self) -> Result<Option<Client>, Failure> {
+        let named = self.places.data_dir.is_some() || self.places.config.is_some();
+        let url = std::env::var("GOV_URL").ok().filter(|_| !named);
+        let Some(url) = url else { return Ok(None) };
+        let usage = |error| Failure::of(Exit::Usage, error);
+        let token = Token::find(None)
+            .map_err(|it| usage(Box::<dyn std::error::Error + Send + Sync>::from(it)))?;
+        Client::new(&url, token.as_ref(), Patience::default())
+            .map(Some)
+            .map_err(|it| usage(it.into()))
+    }
+}
+
+/// As [`ask`], where a field that is not accepted is a judgement of what the user wrote.
+pub(super) fn judged<T: DeserializeOwned>(
+    call: impl Future<Output = Result<Reply, ClientError>>,
+) -> Result<T, Failure> {
+    let mut status = 0;
+    let call = async {
+        let reply = call.await?;
+        status = reply.status;
+        Ok(reply)
+    };
+    ask(call).map_err(|failure| if status == 422 { failure.judged_no() } else { failure })
+}
+
+/// Waits for a server's answer and reads it.
+pub(super) fn ask<T: DeserializeOwned>(
+    call: impl Future<Output = Result<Reply, ClientError>>,
+) -> Result<T, Failure> {
+    let reply = offline::block_on(call)?.map_err(|it| Failure::of(Exit::Unreachable, it))?;
+    match reply.status {
+        200..300 => serde_json::from_slice(&reply.body)
+            .map_err(|it| Failure::because(Exit::NotJudged, "the answer is not ours", it)),
+        500.. => Err(Failure::new(Exit::NotJudged, Problem::of(&reply).to_string())),
+        _ => Err(Failure::new(Exit::Usage, Problem::of(&reply).to_string())),
+    }
+}

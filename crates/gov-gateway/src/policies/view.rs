@@ -1,0 +1,75 @@
+//! Policies as they are shown.
+
+use gov_core::{Timestamp, hex::Hex};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{PolicyVersion, StoredPolicy};
+
+/// One policy version without its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// From 1.
+    pub version: u64,
+    /// The starter it came from, or `own`.
+    pub name: String,
+    /// SHA-256 of the text, in hexadecimal digits.
+    pub sha256: String,
+    /// Since when it was active.
+    pub activated_at: Timestamp,
+    /// Whether it is now.
+    pub active: bool,
+}
+
+impl PolicyView {
+    /// The version that is judged by.
+    #[must_use]
+    pub fn active(about: &PolicyVersion) -> Self {
+        Self {
+            version: about.version,
+            name: about.name.clone(),
+            sha256: Hex(&about.sha256).to_string(),
+            activated_at: about.activated_at,
+            active: true,
+        }
+    }
+}
+
+/// A policy version with its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyText {
+    /// The rest of it.
+    #[serde(flatten)]
+    pub view: PolicyView,
+    /// Cedar text.
+    pub text: String,
+}
+
+impl PolicyText {
+    /// The policy that is judged by.
+    #[must_use]
+    pub fn active(policy: StoredPolicy) -> Self {
+        Self { view: PolicyView::active(&policy.about()), text: policy.text }
+    }
+}
+
+/// A list as every route gives it; `next` is always null: all versions fit one page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyList {
+    /// The versions, the newest first.
+    pub items: Vec<PolicyView>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+impl PolicyList {
+    /// All versions, the newest first: that one is active.
+    #[must_use]
+    pub fn new(versions: &[PolicyVersion]) -> Self {
+        let items = versions
+            .iter()
+            .enumerate()
+            .map(|(place, it)| PolicyView { active: place == 0, ..PolicyView::active(it) })
+            .collect();
+        Self { items, next: None }
+    }
+}
