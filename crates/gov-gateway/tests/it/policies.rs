@@ -19,7 +19,7 @@ permit (principal, action, resource);
 @id("no-cargo")
 @reason("cargo is broken today")
 forbid (principal, action == Action::"bash", resource)
-when { context.argv0 == "cargo" };
+when { context.argv0.contains("cargo") };
 "#;
 
 /// `context.typo` on line 3, from column 8, does not exist.
