@@ -8,6 +8,7 @@
 //!
 //! Start reading at [`PolicySet::judge`]; what an action is seen as stands in [`normalise`].
 
+mod bounds;
 mod compile;
 mod error;
 pub mod normalise;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::OnceLock};
 use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use super::{PolicyError, error::position, reads::Reads, rule::Rule};
+use super::{PolicyError, bounds, error::position, reads::Reads, rule::Rule};
 
 /// The longest policy text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 256 * 1024;
@@ -26,6 +26,7 @@ pub(super) fn compile(text: &str) -> Result<Compiled, PolicyError> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(PolicyError::TooLong { limit: MAX_TEXT_BYTES, received: text.len() });
     }
+    bounds::check(text)?;
     let parsed: cedar_policy::PolicySet =
         text.parse().map_err(|error: cedar_policy::ParseErrors| syntax(text, &error))?;
     if let Some(template) = parsed.templates().next() {

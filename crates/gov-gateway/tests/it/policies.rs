@@ -253,17 +253,16 @@ async fn the_next_check_is_answered_by_the_new_policy_under_its_version() {
 async fn a_text_that_cannot_be_a_policy_is_refused_by_its_field_and_place() {
     let it = Running::start("").await;
     let long = json!({"text": " ".repeat(256 * 1024 + 1)}).to_string();
-    let nested = format!(
-        "@id(\"a\") permit (principal, action, resource) when {{ {} true",
-        "(".repeat(100_000)
-    );
+    let (open, close) = ("(".repeat(60_000), ")".repeat(60_000));
+    let nested =
+        format!("@id(\"a\") permit (principal, action, resource) when {{ {open}true{close} }};");
     let deep = json!({"text": nested}).to_string();
     let huge = json!({"text": " ".repeat(1024 * 1024)}).to_string();
     for (body, status, field, detail) in [
         (&*json!({"text": BAD}).to_string(), 422, "text", BAD_PLACE),
         (r#"{"text":""}"#, 422, "text", "the text holds no policy"),
         (&long, 422, "text", "at most 262144 bytes long; received 262145"),
-        (&deep, 422, "text", "line 1, column "),
+        (&deep, 422, "text", "line 1, column 69: brackets must be nested at most 16 deep"),
         (&huge, 413, "body", "1 MiB"),
         (r#"{"text":7}"#, 422, "text", "must be a text"),
         ("{}", 422, "text", "missing field"),
@@ -282,6 +281,22 @@ async fn a_text_that_cannot_be_a_policy_is_refused_by_its_field_and_place() {
         it.get("/v1/policies", &it.admin).await.json()["items"].as_array().unwrap().len(),
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_longest_chain_that_is_let_in_is_judged() {
+    let it = Running::start("").await;
+    for condition in [
+        format!("0{} == 998", "+1".repeat(998)),
+        format!("true{}", "&&true".repeat(499)),
+        format!("{}true{}", "(".repeat(15), ")".repeat(15)),
+    ] {
+        let rule =
+            format!("@id(\"a\") permit (principal, action, resource) when {{ {condition} }};");
+        let body = json!({"text": rule}).to_string();
+        assert_eq!(it.post("/v1/policies", &it.admin, &body).await.status, 201);
+        assert_eq!(it.check_command(ALLOWED).await.json()["decision"], "allow", "{condition}");
+    }
 }
 
 #[tokio::test]
