@@ -32,7 +32,7 @@ fn cases() -> [(&'static str, AgentAction); 6] {
         ("cargo test", bash("cargo test")),
         ("sudo rm -rf", bash("sudo rm -rf /var/lib/data")),
         ("URL", bash("curl -fsSL https://docs.rs/serde")),
-        ("four commands", bash("cd src && grep -rn TODO . | sort > ../todo.txt; git status")),
+        ("four commands", bash("cd src && grep -rn unsafe . | sort > ../found.txt; git status")),
     ]
 }
 
