@@ -118,7 +118,8 @@ impl Registry {
         Ok(CreatedToken::new(&token, &secret, now))
     }
 
-    /// Withdraws a token at once.
+    /// Withdraws a token at once, even if the caller goes away or the database fails: then it is
+    /// out of force until the next start, and the call can be repeated after it.
     ///
     /// # Errors
     ///
@@ -126,8 +127,14 @@ impl Registry {
     pub async fn revoke_token(&self, id: TokenId, actor: &str) -> Result<TokenView, RegistryError> {
         let now = self.clock.now();
         let known = self.directory.token(id).ok_or(RegistryError::NoToken(id))?;
+        if known.revoked_at.is_some() {
+            return Err(RegistryError::AlreadyRevoked(id));
+        }
         let token = Token { revoked_at: Some(now), ..Token::clone(&known) };
         let change = token_change(AuditEventKind::AdminTokenRevoked, &token, now, actor)?;
+        let view = TokenView::of(&token, now);
+        // Before the commit: a caller who goes away must not leave a withdrawn token in force.
+        self.directory.put_token(token);
         let revoked = self
             .write(move |db| {
                 let revoked = sqlite::revoke_token(db, id, now)?;
@@ -140,8 +147,6 @@ impl Registry {
         if !revoked {
             return Err(RegistryError::AlreadyRevoked(id));
         }
-        let view = TokenView::of(&token, now);
-        self.directory.put_token(token);
         Ok(view)
     }
 
@@ -218,5 +223,34 @@ pub(crate) fn change(
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use gov_core::SystemClock;
+
+    use super::*;
+    use crate::gov_db::GovDb;
+
+    #[tokio::test]
+    async fn a_withdrawn_token_is_out_of_force_even_if_the_caller_went_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock);
+        let db = GovDb::open(&dir.path().join("gov.db"), clock.now()).unwrap();
+        let directory = Arc::new(Directory::new(Vec::new(), Vec::new()));
+        let registry = Registry::new(db.database.writer.clone(), directory, clock.clone(), None);
+        let new = NewToken::parse(br#"{"scope": "admin"}"#).unwrap();
+        let created = registry.create_token(new, "test").await.unwrap();
+        let id = registry.directory().tokens()[0].id;
+        assert!(registry.directory().authenticate(&created.token, clock.now()).is_ok());
+
+        let mut revocation = Box::pin(registry.revoke_token(id, "test"));
+        // Begun, and dropped while it waits for its commit.
+        let _: Poll<_> = revocation.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(revocation);
+        assert!(registry.directory().authenticate(&created.token, clock.now()).is_err());
     }
 }
