@@ -32,6 +32,9 @@ pub struct Serve {
     log: LogPlaces,
 }
 
+/// Cedar bounds its evaluator by the stack that is left: every policy that compiles must fit.
+const WORKER_STACK_BYTES: usize = 16 * 1024 * 1024;
+
 impl Serve {
     /// Runs the command.
     ///
@@ -49,6 +52,7 @@ impl Serve {
         write_log(&loaded.config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            .thread_stack_size(WORKER_STACK_BYTES)
             .build()
             .map_err(|error| Failure::because(Exit::NotJudged, "no threads to run on", error))?;
         runtime.block_on(serve(&loaded.config))

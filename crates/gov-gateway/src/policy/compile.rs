@@ -1,6 +1,6 @@
 //! From a policy's text to rules that can be asked.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{collections::HashMap, sync::OnceLock, thread};
 
 use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
@@ -21,12 +21,30 @@ pub(super) struct Compiled {
     pub(super) reads: Reads,
 }
 
+/// What Cedar's parser, validator and printer may take of the stack: several times what the
+/// deepest text that [`bounds`] lets in needs in a build without optimisation.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
 /// Compiles `text`; everything that can be wrong with a policy is found here.
+///
+/// On a thread of its own: Cedar recurses, and the caller's stack may be a worker's small one.
 pub(super) fn compile(text: &str) -> Result<Compiled, PolicyError> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(PolicyError::TooLong { limit: MAX_TEXT_BYTES, received: text.len() });
     }
     bounds::check(text)?;
+    thread::scope(|scope| {
+        let compiler = thread::Builder::new()
+            .name("gov-policy".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || compile_here(text))
+            .map_err(|error| PolicyError::Compiler(error.to_string()))?;
+        let panicked = |_| PolicyError::Compiler("it panicked".to_owned());
+        compiler.join().map_err(panicked)?
+    })
+}
+
+fn compile_here(text: &str) -> Result<Compiled, PolicyError> {
     let parsed: cedar_policy::PolicySet =
         text.parse().map_err(|error: cedar_policy::ParseErrors| syntax(text, &error))?;
     if let Some(template) = parsed.templates().next() {

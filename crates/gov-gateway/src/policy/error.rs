@@ -52,6 +52,9 @@ pub enum PolicyError {
         "the text holds no policy, so everything would be refused; begin with `gov init`'s balanced"
     )]
     Empty,
+    /// The compiler did not run to its end: try again; the text may be right.
+    #[error("the policy could not be compiled: {0}")]
+    Compiler(String),
     /// The schema inside the program cannot be read: a mistake of the program.
     #[error("the built-in schema is broken: {0}")]
     Schema(String),
@@ -65,7 +68,7 @@ impl PolicyError {
             Self::Syntax { line, column, .. }
             | Self::Invalid { line, column, .. }
             | Self::Annotation { line, column, .. } => Some((*line, *column)),
-            Self::TooLong { .. } | Self::Empty | Self::Schema(_) => None,
+            Self::TooLong { .. } | Self::Empty | Self::Compiler(_) | Self::Schema(_) => None,
         }
     }
 }
