@@ -73,7 +73,7 @@ impl From<Timestamp> for DateTime<Utc> {
     }
 }
 
-/// As chrono writes [`FORMAT`], by hand: a log writes a time in every entry.
+/// As chrono writes `FORMAT`, by hand: a log writes a time in every entry.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::from(*self);
