@@ -169,6 +169,8 @@ kinds! {
     ApprovalCancelled => "approval.cancelled";
     /// The approved action was released.
     ApprovalConsumed => "approval.consumed";
+    /// An approval was given and not used in time.
+    ApprovalExpired => "approval.expired";
     /// A policy took effect.
     PolicyActivated => "policy.activated";
     /// An earlier policy took effect again.

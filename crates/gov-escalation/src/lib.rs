@@ -1,4 +1,15 @@
-//! Approvals, and what happens when nobody answers them.
+//! Asks a human, and gives silence consequences.
 //!
-//! Nothing is here yet: the room is reserved in the table of layers, and the gateway answers
-//! `require_approval` with a refusal that says so.
+//! ```text
+//! submit ─▶ pending ──due──▶ next rung told ──due──▶ … ──time-out──▶ fallback: timed out, approved, parked
+//!              └──────────── a person decides ────────────▶ approved ─▶ consumed (once) or expired
+//!                                                        └▶ rejected
+//! ```
+//!
+//! [`chain`] and [`transition`] hold the rules, [`store`] the contract of the database. Start
+//! reading at [`transition`].
+
+pub mod approval;
+pub mod chain;
+pub mod store;
+pub mod transition;

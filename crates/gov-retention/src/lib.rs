@@ -1,4 +1,5 @@
-//! The audit event store that ages: hot rows, warm segments, cold archive.
+//! Keeps audit events where they are found again.
 //!
-//! Nothing is here yet: the room is reserved in the table of layers. Until it is filled, allowed
-//! and warned actions are answered and counted, and only refusals are recorded, in the signed log.
+//! [`event_store`] is the contract. Start reading there.
+
+pub mod event_store;

@@ -1,0 +1,216 @@
+//! Where approvals, their timers, their unsent messages and their history live.
+//!
+//! [`ApprovalStore`], [`Outbox`] and [`History`] are the contract; `memory`, `sqlite` and
+//! `postgres` keep it, and `conformance` is the contract as tests. A backend is done when it
+//! passes.
+
+use std::{error, fmt, time::Duration};
+
+use async_trait::async_trait;
+use gov_core::{ActionDigest, AgentId, ApprovalId, NotificationId, Timestamp};
+use uuid::Uuid;
+
+use crate::{
+    approval::{Approval, ApprovalRequest, HistoryRow, Notification, Status},
+    transition::{Change, Refusal},
+};
+
+/// Keeps approvals and their timers.
+///
+/// Every method is one atomic change, which also writes its history rows, its messages and the
+/// next deadline. Times come from the caller, never from the backend's own clock.
+#[async_trait]
+pub trait ApprovalStore: fmt::Debug + Send + Sync {
+    /// Opens an approval, its first rung told and its timer armed; or finds the open one with the
+    /// same digest, and changes nothing.
+    ///
+    /// Of concurrent callers with one digest exactly one opens.
+    async fn submit(
+        &self,
+        request: ApprovalRequest,
+        now: Timestamp,
+    ) -> Result<Submitted, StoreError>;
+
+    /// Makes one change, if the rules of [`crate::transition`] allow it for what is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] if there is none; a refused change is no error.
+    async fn apply(
+        &self,
+        id: ApprovalId,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError>;
+
+    /// Fires at most `limit` due timers in one transaction, by deadline, then id.
+    ///
+    /// An approval that somebody else holds is left to them. A row that cannot be read is set
+    /// aside with the reason and stops nobody.
+    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError>;
+
+    /// When the next armed timer is due.
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Reads one approval.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] if there is none.
+    async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError>;
+
+    /// The open approval with this digest, if there is one.
+    async fn find_open(&self, digest: &ActionDigest) -> Result<Option<Approval>, StoreError>;
+
+    /// At most `limit` approvals that fit, the newest first, older than `before`.
+    async fn list(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, StoreError>;
+}
+
+/// Which approvals are listed; an empty filter lists all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApprovalFilter {
+    /// Only those in one of these states; empty: in any.
+    pub statuses: Vec<Status>,
+    /// Only those of this agent.
+    pub agent_id: Option<AgentId>,
+}
+
+/// What [`ApprovalStore::submit`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submitted {
+    /// The approval as it is stored.
+    pub approval: Approval,
+    /// Where its last change stands in the history; `None` if it was open before.
+    pub position: Option<u64>,
+}
+
+/// What [`ApprovalStore::apply`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// The change is made.
+    Done {
+        /// The approval after it.
+        approval: Box<Approval>,
+        /// Where the change stands in the history.
+        position: u64,
+    },
+    /// The change is not made.
+    Refused {
+        /// The approval as it is.
+        approval: Box<Approval>,
+        /// Why not.
+        refusal: Refusal,
+    },
+}
+
+/// What one [`ApprovalStore::fire_due`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fired {
+    /// Approvals whose next rung is told now.
+    pub escalated: u32,
+    /// Approvals that nobody answered in time.
+    pub fell_back: u32,
+    /// Approvals that were given and not used in time.
+    pub expired: u32,
+    /// Rows that cannot be read and were set aside.
+    pub set_aside: u32,
+    /// Timers of approvals that are over, removed.
+    pub stale: u32,
+}
+
+/// An unsent message, held by this caller until `until`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lease {
+    /// The message.
+    pub notification: Notification,
+    /// Proves the hold: a write with another token is refused.
+    pub token: Uuid,
+    /// When the hold ends by itself.
+    pub until: Timestamp,
+    /// How often it was leased before.
+    pub attempts: u32,
+}
+
+/// Hands out the messages that changes wrote.
+#[async_trait]
+pub trait Outbox: fmt::Debug + Send + Sync {
+    /// Leases at most `limit` unsent messages that may be tried now, in the order they were
+    /// written.
+    ///
+    /// Two concurrent callers never get the same one. A lease runs out `lease` after `now`, and
+    /// then the message can be leased again.
+    async fn lease_unsent(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError>;
+
+    /// Marks a leased message as sent: nobody gets it again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] if the lease was taken over: the new holder sends it again.
+    async fn mark_sent(&self, lease: &Lease, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Gives a leased message back, to be tried at `retry_at` and not before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] if the lease was taken over.
+    async fn mark_failed(&self, lease: &Lease, retry_at: Timestamp) -> Result<(), StoreError>;
+
+    /// When the next unsent message may be tried or its lease runs out.
+    async fn next_unsent(&self) -> Result<Option<Timestamp>, StoreError>;
+}
+
+/// Hands out the history, in order, to whoever carries it to the signed log.
+#[async_trait]
+pub trait History: fmt::Debug + Send + Sync {
+    /// At most `limit` rows behind `position`, by position: dense, and no position becomes visible
+    /// after a greater one.
+    async fn rows_after(&self, position: u64, limit: u32) -> Result<Vec<HistoryRow>, StoreError>;
+
+    /// The rows of one approval, in order.
+    async fn of_approval(&self, id: ApprovalId) -> Result<Vec<HistoryRow>, StoreError>;
+
+    /// The last row's position; 0 before there is one.
+    async fn end(&self) -> Result<u64, StoreError>;
+
+    /// Up to which position the log has all; 0 at first.
+    async fn cursor(&self) -> Result<u64, StoreError>;
+
+    /// Moves the cursor forward; a smaller one than the stored changes nothing.
+    async fn set_cursor(&self, position: u64) -> Result<(), StoreError>;
+}
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No such approval.
+    #[error("no approval `{0}`")]
+    NotFound(ApprovalId),
+    /// Somebody else holds the message now, or it is sent.
+    #[error("lease on notification `{0}` was lost")]
+    LeaseLost(NotificationId),
+    /// A stored row cannot be read: the database was changed by other hands.
+    #[error("stored approval `{id}` has an invalid `{column}`")]
+    Corrupt {
+        /// Which row.
+        id: ApprovalId,
+        /// Which column.
+        column: &'static str,
+    },
+    /// A commit's outcome is unknown: repeat the call; it knows what it did.
+    #[error("the commit failed; whether it happened is unknown")]
+    Unknown(#[source] Box<dyn error::Error + Send + Sync>),
+    /// The backend failed and nothing was changed; trying again may help.
+    #[error("the approval store is unavailable")]
+    Unavailable(#[source] Box<dyn error::Error + Send + Sync>),
+}
