@@ -205,6 +205,14 @@ kinds! {
     AgentSuspended => "agent.suspended";
     /// An agent was removed.
     AgentRemoved => "agent.removed";
+    /// An agent was given other owners.
+    AgentOwned => "agent.owned";
+    /// A person who may decide was added.
+    PersonAdded => "person.added";
+    /// A person was given other roles, or may decide again.
+    PersonChanged => "person.changed";
+    /// A person may no longer decide.
+    PersonDisabled => "person.disabled";
     /// A retention plan ran.
     RetentionPlanApplied => "retention.plan_applied";
     /// A legal hold was placed.

@@ -150,6 +150,12 @@ impl RuleId {
     pub fn unknown_agent() -> Self {
         Self("unknown-agent".into())
     }
+
+    /// The rule of a refusal because the shared state was not confirmed for too long.
+    #[must_use]
+    pub fn state_stale() -> Self {
+        Self("state-stale".into())
+    }
 }
 
 #[cfg(test)]
