@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use gov_core::{AgentId, AuditEventKind, Timestamp, TokenId};
+use gov_core::{AuditEventKind, Timestamp, TokenId};
 use gov_store::{
     migrations::{Component, Migration},
     sqlite::{Database, DatabaseOptions, OpenError, ReadError, Sync, WriteError},
@@ -15,7 +15,7 @@ mod founding;
 pub use self::founding::IfLost;
 use self::founding::{Applied, Founding};
 use crate::{
-    identity::{Token, TokenSecret},
+    identity::{Identities, TokenSecret},
     policy::Starter,
     registry::{self, RegistryError},
     store::{Run, StoreError, StoredPolicy, sqlite},
@@ -24,12 +24,20 @@ use crate::{
 /// The gateway's own tables.
 pub static COMPONENT: Component = Component {
     name: "gateway",
-    migrations: &[Migration {
-        version: 1,
-        what: "tokens, agents, policies, history, runs",
-        sql: include_str!("../migrations/sqlite/0001_gateway.sql"),
-        min_reader: 1,
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            what: "tokens, agents, policies, history, runs",
+            sql: include_str!("../migrations/sqlite/0001_gateway.sql"),
+            min_reader: 1,
+        },
+        Migration {
+            version: 2,
+            what: "people, their roles and tokens, owners of agents",
+            sql: include_str!("../migrations/sqlite/0002_people.sql"),
+            min_reader: 1,
+        },
+    ],
 };
 
 /// The open file.
@@ -42,10 +50,8 @@ pub struct GovDb {
 /// What the file holds at start.
 #[derive(Debug)]
 pub struct Contents {
-    /// Every token.
-    pub tokens: Vec<Token>,
-    /// Every agent.
-    pub agents: Vec<(AgentId, Timestamp)>,
+    /// Tokens, agents and people.
+    pub identities: Identities,
     /// The active policy.
     pub policy: Option<StoredPolicy>,
 }
@@ -107,11 +113,7 @@ impl GovDb {
     /// [`GovDbError::Read`].
     pub async fn contents(&self) -> Result<Contents, GovDbError> {
         let read = |db: &Connection| {
-            Ok(Contents {
-                tokens: sqlite::tokens(db)?,
-                agents: sqlite::agents(db)?,
-                policy: sqlite::active_policy(db)?,
-            })
+            Ok(Contents { identities: sqlite::identities(db)?, policy: sqlite::active_policy(db)? })
         };
         Ok(self.database.readers.read(read).await?)
     }

@@ -5,7 +5,9 @@
 
 use std::{fmt, sync::Arc};
 
-use gov_core::{AgentId, AuditEventKind, Clock, Payload, Timestamp, TokenId, payload::SealError};
+use gov_core::{
+    AgentId, AuditEventKind, Clock, Payload, PersonId, Timestamp, TokenId, payload::SealError, text,
+};
 use gov_deferred_audit::FollowerHandle;
 use gov_store::sqlite::{Sync, WriteError, Writer};
 use rusqlite::Connection;
@@ -19,7 +21,7 @@ pub use self::{
     view::{CreatedToken, TokenList, TokenView},
 };
 use crate::{
-    identity::{Directory, Token, TokenSecret},
+    identity::{Agent, Directory, Token, TokenSecret},
     store::{Change, StoreError, sqlite},
 };
 
@@ -96,7 +98,8 @@ impl Registry {
     ) -> Result<CreatedToken, RegistryError> {
         let now = self.clock.now();
         let secret = TokenSecret::generate(TokenId::at(now))?;
-        let (token, register) = new.token(&secret, now)?;
+        let person = new.person.as_deref().map(|it| self.person(it)).transpose()?;
+        let (token, register) = new.token(&secret, now, person)?;
         let change = token_change(AuditEventKind::AdminTokenCreated, &token, now, actor)?;
         let agent = if register { token.agent_id.clone() } else { None };
         let registration = agent.map(|it| agent_change(&it, now, actor).map(|row| (it, row)));
@@ -112,7 +115,7 @@ impl Registry {
         })
         .await?;
         if register && let Some(agent) = &token.agent_id {
-            self.directory.put_agent(agent.clone(), now);
+            self.put_agent(agent, now);
         }
         self.directory.put_token(token.clone());
         Ok(CreatedToken::new(&token, &secret, now))
@@ -162,8 +165,25 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let (agent, change) = (id.clone(), agent_change(id, now, "agents.auto_register")?);
         let added = self.write(move |db| add_agent(db, &agent, &change)).await?;
-        self.directory.put_agent(id.clone(), now);
+        self.put_agent(id, now);
         Ok(added)
+    }
+
+    fn put_agent(&self, id: &AgentId, registered_at: Timestamp) {
+        if !self.directory.knows_agent(id) {
+            self.directory.put_agent(Agent { id: id.clone(), registered_at, owners: Vec::new() });
+        }
+    }
+
+    /// The person of an approver's token.
+    fn person(&self, called: &str) -> Result<PersonId, RegistryError> {
+        let person = self.directory.find_person(called);
+        let person = person.filter(|it| it.disabled_at.is_none());
+        person.map(|it| it.id).ok_or_else(|| {
+            let called = text::escape(called);
+            let problem = format!("`person` must be one who may decide; received `{called}`");
+            RegistryError::BadField { field: "person", problem }
+        })
     }
 
     async fn write<T: Send + 'static>(
@@ -197,6 +217,7 @@ pub(crate) fn token_change(
         "actor": actor,
         "token_id": token.id,
         "scope": token.scope,
+        "person_id": token.person_id,
         "expires_at": token.expires_at,
     });
     change(kind, at, token.agent_id.clone(), None, &payload)
@@ -240,7 +261,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock);
         let db = GovDb::open(&dir.path().join("gov.db"), clock.now()).unwrap();
-        let directory = Arc::new(Directory::new(Vec::new(), Vec::new()));
+        let directory = Arc::new(Directory::default());
         let registry = Registry::new(db.database.writer.clone(), directory, clock.clone(), None);
         let new = NewToken::parse(br#"{"scope": "admin"}"#).unwrap();
         let created = registry.create_token(new, "test").await.unwrap();

@@ -130,7 +130,7 @@ impl Server {
             FollowerConfig::default(),
         );
         let history = follower.handle();
-        let directory = Arc::new(Directory::new(contents.tokens, contents.agents));
+        let directory = Arc::new(Directory::new(contents.identities));
         let registry = Registry::new(
             db.database.writer.clone(),
             Arc::clone(&directory),

@@ -29,12 +29,15 @@ pub enum Tokens {
 /// `gov tokens create`.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// `agent`, `auditor`, `operator` or `admin`.
+    /// `agent`, `approver`, `auditor`, `operator` or `admin`.
     #[arg(long)]
     scope: String,
     /// The agent it speaks for, with scope `agent`.
     #[arg(long, value_name = "ID")]
     agent: Option<String>,
+    /// The person who decides with it, by name or `per_…` id, with scope `approver`.
+    #[arg(long, value_name = "NAME")]
+    person: Option<String>,
     /// How long it lives, such as `30d`; for ever if not given.
     #[arg(long, value_name = "SPAN")]
     expires: Option<String>,
@@ -82,6 +85,7 @@ impl Create {
         let wanted = Wanted {
             scope: self.scope,
             agent: self.agent,
+            person: self.person,
             expires: self.expires,
             register: self.register,
         };
@@ -98,6 +102,7 @@ impl Create {
 pub(super) struct Wanted {
     pub(super) scope: String,
     pub(super) agent: Option<String>,
+    pub(super) person: Option<String>,
     pub(super) expires: Option<String>,
     pub(super) register: bool,
 }
@@ -112,12 +117,13 @@ pub(super) fn create(
     server: Option<&Client>,
     places: &Places,
 ) -> Result<CreatedToken, Failure> {
-    let Wanted { scope, agent, expires, register } = wanted;
-    let new = NewToken::read(scope, agent.as_deref(), expires.as_deref(), *register)?;
+    let Wanted { scope, agent, person, expires, register } = wanted;
+    let agent_id = agent.as_deref();
+    let new = NewToken::read(scope, agent_id, person.clone(), expires.as_deref(), *register)?;
     match server {
         Some(server) => {
             let body = json!({
-                "scope": scope, "agent_id": agent,
+                "scope": scope, "agent_id": agent, "person": person,
                 "expires_in": expires, "register": register,
             });
             target::ask(server.post("/v1/tokens", body.to_string().into_bytes()))
@@ -173,15 +179,17 @@ impl Revoke {
 
 fn row(view: &TokenView) -> String {
     let agent = view.agent_id.as_ref().map(|it| format!("  {}", text::escape(it.as_str())));
+    let person = view.person_id.map(|it| format!("  {it}"));
     let until = view.expires_at.map(|it| format!("  until {it}"));
     format!(
-        "{}  {:8}  {:7}  {}{}{}",
+        "{}  {:8}  {:7}  {}{}{}{}",
         view.id,
         view.scope,
         view.status,
         view.created_at,
         until.unwrap_or_default(),
-        agent.unwrap_or_default()
+        agent.unwrap_or_default(),
+        person.unwrap_or_default()
     )
 }
 

@@ -53,6 +53,7 @@ impl Founding {
             secret_hash: secret.hash(),
             scope: Scope::Admin,
             agent_id: None,
+            person_id: None,
             created_at: now,
             expires_at: None,
             revoked_at: None,

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use gov_core::{
-    AgentId, Timestamp, TokenId,
+    AgentId, PersonId, Timestamp, TokenId,
     hex::{self, Hex},
 };
 use serde::{Serialize, Serializer};
@@ -79,6 +79,8 @@ pub struct Token {
     pub scope: Scope,
     /// The agent it speaks for; given exactly where the scope is [`Scope::Agent`].
     pub agent_id: Option<AgentId>,
+    /// Whose it is; given exactly where the scope is [`Scope::Approver`].
+    pub person_id: Option<PersonId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends by itself.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gov_core::{AgentId, Timestamp, json};
+use gov_core::{AgentId, PersonId, Timestamp, json};
 use serde_json::{Map, Value};
 
 use super::RegistryError;
@@ -22,6 +22,8 @@ pub struct NewToken {
     pub scope: Scope,
     /// The agent it speaks for, with scope `agent`.
     pub agent_id: Option<AgentId>,
+    /// The person who decides with it, by name or `per_…` id, with scope `approver`.
+    pub person: Option<String>,
     /// How long it lives; `None` for ever.
     pub expires_in: Option<Duration>,
     /// Also registers the agent: for servers with `agents.auto_register = false`.
@@ -29,7 +31,7 @@ pub struct NewToken {
 }
 
 impl NewToken {
-    /// Reads `{"scope", "agent_id"?, "expires_in"?: "30d", "register"?: true}`.
+    /// Reads `{"scope", "agent_id"?, "person"?, "expires_in"?: "30d", "register"?: true}`.
     ///
     /// # Errors
     ///
@@ -41,6 +43,7 @@ impl NewToken {
         let scope = text(&mut fields, "scope")?
             .ok_or_else(|| Problem::bad_field("scope", "missing field `scope`"))?;
         let agent_id = text(&mut fields, "agent_id")?;
+        let person = text(&mut fields, "person")?;
         let expires_in = text(&mut fields, "expires_in")?;
         let register = match fields.remove("register") {
             None | Some(Value::Null) => false,
@@ -54,8 +57,8 @@ impl NewToken {
             let shown = gov_core::text::escape(unknown);
             return Err(Problem::bad_field(shown.clone(), format!("unknown field `{shown}`")));
         }
-        Self::read(&scope, agent_id.as_deref(), expires_in.as_deref(), register)
-            .map_err(Problem::from)
+        let agent_id = agent_id.as_deref();
+        Self::read(&scope, agent_id, person, expires_in.as_deref(), register).map_err(Problem::from)
     }
 
     /// Reads the fields as texts.
@@ -66,6 +69,7 @@ impl NewToken {
     pub fn read(
         scope: &str,
         agent_id: Option<&str>,
+        person: Option<String>,
         expires_in: Option<&str>,
         register: bool,
     ) -> Result<Self, RegistryError> {
@@ -83,7 +87,7 @@ impl NewToken {
                 bad("expires_in", format!("{wanted}; received `{text}`"))
             })
         });
-        let new = Self { scope, agent_id, expires_in: expires_in.transpose()?, register };
+        let new = Self { scope, agent_id, person, expires_in: expires_in.transpose()?, register };
         new.check()?;
         Ok(new)
     }
@@ -92,11 +96,15 @@ impl NewToken {
         let bad = |field, problem: &str| {
             Err(RegistryError::BadField { field, problem: problem.to_owned() })
         };
+        match (self.scope, &self.person) {
+            (Scope::Approver, None) => {
+                return bad("person", "scope `approver` needs the person: `person`");
+            }
+            (Scope::Approver, Some(_)) | (_, None) => (),
+            (_, Some(_)) => return bad("person", "only scope `approver` names a person"),
+        }
         match (self.scope, &self.agent_id) {
             (Scope::Agent, None) => bad("agent_id", "scope `agent` needs the agent: `agent_id`"),
-            (Scope::Approver, _) => {
-                bad("scope", "scope `approver` comes with approvals, which are not there yet")
-            }
             (Scope::Agent, Some(_)) => Ok(()),
             (_, Some(_)) => bad("agent_id", "only scope `agent` speaks for an agent"),
             (_, None) if self.register => bad("register", "only scope `agent` names an agent"),
@@ -109,6 +117,7 @@ impl NewToken {
         self,
         secret: &TokenSecret,
         now: Timestamp,
+        person_id: Option<PersonId>,
     ) -> Result<(Token, bool), RegistryError> {
         self.check()?;
         let token = Token {
@@ -116,6 +125,7 @@ impl NewToken {
             secret_hash: secret.hash(),
             scope: self.scope,
             agent_id: self.agent_id,
+            person_id,
             created_at: now,
             expires_at: self.expires_in.map(|it| now + it),
             revoked_at: None,
@@ -138,19 +148,22 @@ mod tests {
 
     #[test]
     fn what_cannot_be_made_is_refused_by_its_field() {
-        for (scope, agent, expires, register, message) in [
-            ("root", None, None, false, "`scope` must be `agent`, `approver`"),
-            ("agent", None, None, false, "scope `agent` needs the agent"),
-            ("agent", Some("a\n"), None, false, "`agent_id` must not contain a control character"),
-            ("admin", Some("a"), None, false, "only scope `agent` speaks for an agent"),
-            ("admin", None, None, true, "only scope `agent` names an agent"),
-            ("approver", None, None, false, "not there yet"),
-            ("admin", None, Some("0s"), false, "`expires_in` must be a span up to 3650d"),
-            ("admin", None, Some("3651d"), false, "received `3651d`"),
+        for (scope, agent, person, expires, register, message) in [
+            ("root", None, None, None, false, "`scope` must be `agent`, `approver`"),
+            ("agent", None, None, None, false, "scope `agent` needs the agent"),
+            ("agent", Some("a\n"), None, None, false, "`agent_id` must not contain a control"),
+            ("admin", Some("a"), None, None, false, "only scope `agent` speaks for"),
+            ("admin", None, None, None, true, "only scope `agent` names an agent"),
+            ("approver", None, None, None, false, "scope `approver` needs the person"),
+            ("auditor", None, Some("Ann"), None, false, "only scope `approver` names a person"),
+            ("admin", None, None, Some("0s"), false, "`expires_in` must be a span up to 3650d"),
+            ("admin", None, None, Some("3651d"), false, "received `3651d`"),
         ] {
-            let error = NewToken::read(scope, agent, expires, register).unwrap_err().to_string();
+            let error = NewToken::read(scope, agent, person.map(str::to_owned), expires, register);
+            let error = error.unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
-        assert!(NewToken::read("agent", Some("a"), Some("30d"), true).is_ok());
+        assert!(NewToken::read("agent", Some("a"), None, Some("30d"), true).is_ok());
+        assert!(NewToken::read("approver", None, Some("Ann".into()), None, false).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Tokens as they are shown: without the secret, except once.
 
-use gov_core::{AgentId, Timestamp, TokenId};
+use gov_core::{AgentId, PersonId, Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Token, TokenSecret};
@@ -15,6 +15,9 @@ pub struct TokenView {
     /// The agent it speaks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<AgentId>,
+    /// The person who decides with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person_id: Option<PersonId>,
     /// `active`, `expired` or `revoked`.
     pub status: String,
     /// When it was made.
@@ -42,6 +45,7 @@ impl TokenView {
             id: token.id,
             scope: token.scope.name().to_owned(),
             agent_id: token.agent_id.clone(),
+            person_id: token.person_id,
             status: status.to_owned(),
             created_at: token.created_at,
             expires_at: token.expires_at,

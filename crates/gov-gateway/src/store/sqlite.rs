@@ -8,6 +8,7 @@ use rusqlite::Row;
 
 mod history;
 mod identities;
+mod people;
 mod policies;
 mod runs;
 
@@ -15,7 +16,8 @@ pub use self::{
     history::{
         changes_after, feed_cursor, has_change, insert_change, last_change, set_feed_cursor,
     },
-    identities::{agents, insert_token, register_agent, revoke_token, tokens},
+    identities::{agents, identities, insert_token, register_agent, revoke_token, tokens},
+    people::{change_person, insert_person, people, set_owners},
     policies::{active_policy, insert_policy, next_policy_version, policy_before, policy_versions},
     runs::{last_run, put_run},
 };
@@ -52,7 +54,9 @@ mod fixture {
 
     pub(super) fn database() -> Connection {
         let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(include_str!("../../migrations/sqlite/0001_gateway.sql")).unwrap();
+        for migration in crate::gov_db::COMPONENT.migrations {
+            db.execute_batch(migration.sql).unwrap();
+        }
         db
     }
 

@@ -57,7 +57,7 @@ async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -
     let db = GovDb::open(&home.path().join("gov.db"), clock.now()).unwrap();
     let (writer, directory) = (db.database.writer.clone(), Arc::new(Directory::default()));
     let registry = Registry::new(writer, Arc::clone(&directory), Arc::clone(&clock), None);
-    let new = NewToken::read("agent", Some("coder"), None, false).unwrap();
+    let new = NewToken::read("agent", Some("coder"), None, None, false).unwrap();
     let token = registry.create_token(new, "test").await.unwrap().token;
     let meters = Arc::new(Meters::install().unwrap());
     let config = GateConfig { durability: RefusalDurability::Durable, auto_register };

@@ -53,6 +53,7 @@ impl<'a> AgentToken<'a> {
         let wanted = Wanted {
             scope: "agent".to_owned(),
             agent: Some(self.agent.as_str().to_owned()),
+            person: None,
             expires: None,
             register: true,
         };

@@ -21,7 +21,7 @@ pub(super) fn with_registry<T>(
     let dir = DataDir::open_or_create(&places.data_dir()?)?;
     offline::change(dir, async |db| {
         let contents = db.contents().await.map_err(|error| Failure::of(Exit::NotJudged, error))?;
-        let directory = Directory::new(contents.tokens, contents.agents);
+        let directory = Directory::new(contents.identities);
         let writer = db.database.writer.clone();
         let registry = Registry::new(writer, Arc::new(directory), Arc::new(SystemClock), None);
         change(&registry).await.map_err(Failure::from)

@@ -1,10 +1,22 @@
-//! Tokens and agents.
+//! Tokens and agents; people have a file of their own.
 
-use gov_core::{AgentId, Timestamp, TokenId, id::uuid::Uuid};
+use gov_core::{AgentId, PersonId, Timestamp, TokenId, id::uuid::Uuid};
 use rusqlite::{Connection, Row, params};
 
-use super::{name, time};
-use crate::{identity::Token, store::StoreError};
+use super::{name, people, time};
+use crate::{
+    identity::{Agent, Identities, Token},
+    store::StoreError,
+};
+
+/// Everyone who is known.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub fn identities(db: &Connection) -> Result<Identities, StoreError> {
+    Ok(Identities { tokens: tokens(db)?, agents: agents(db)?, people: people::people(db)? })
+}
 
 /// Adds a token.
 ///
@@ -14,14 +26,15 @@ use crate::{identity::Token, store::StoreError};
 pub fn insert_token(db: &Connection, token: &Token) -> Result<(), StoreError> {
     db.prepare_cached(
         "insert into gateway_token
-             (token_id, secret_hash, scope, agent_id, created_at, expires_at, revoked_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (token_id, secret_hash, scope, agent_id, person_id, created_at, expires_at, revoked_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         token.id.as_uuid().as_bytes(),
         token.secret_hash,
         token.scope.name(),
         token.agent_id.as_ref().map(AgentId::as_str),
+        token.person_id.map(|it| it.as_uuid().into_bytes()),
         token.created_at.as_micros(),
         token.expires_at.map(Timestamp::as_micros),
         token.revoked_at.map(Timestamp::as_micros),
@@ -50,7 +63,7 @@ pub fn revoke_token(db: &Connection, id: TokenId, at: Timestamp) -> Result<bool,
 /// [`StoreError`].
 pub fn tokens(db: &Connection) -> Result<Vec<Token>, StoreError> {
     let mut statement = db.prepare_cached(
-        "select token_id, secret_hash, scope, agent_id, created_at, expires_at, revoked_at
+        "select token_id, secret_hash, scope, agent_id, created_at, expires_at, revoked_at, person_id
          from gateway_token order by created_at desc, token_id desc",
     )?;
     let mut rows = statement.query([])?;
@@ -71,10 +84,15 @@ fn read_token(row: &Row<'_>) -> Result<Token, StoreError> {
         secret_hash: row.get(1)?,
         scope: scope.parse().map_err(|_| corrupt("scope")())?,
         agent_id: name(row, 3, TABLE, "agent_id")?,
+        person_id: row.get::<_, Option<[u8; 16]>>(7)?.map(person_id),
         created_at: time(row.get(4)?).ok_or_else(corrupt("created_at"))?,
         expires_at: row.get::<_, Option<i64>>(5)?.and_then(time),
         revoked_at: row.get::<_, Option<i64>>(6)?.and_then(time),
     })
+}
+
+fn person_id(bytes: [u8; 16]) -> PersonId {
+    PersonId::from_uuid(Uuid::from_bytes(bytes))
 }
 
 /// Registers an agent; `false` if it was registered before.
@@ -92,20 +110,23 @@ pub fn register_agent(db: &Connection, id: &AgentId, at: Timestamp) -> Result<bo
     Ok(added == 1)
 }
 
-/// Every registered agent.
+/// Every registered agent with its owners.
 ///
 /// # Errors
 ///
 /// [`StoreError`].
-pub fn agents(db: &Connection) -> Result<Vec<(AgentId, Timestamp)>, StoreError> {
+pub fn agents(db: &Connection) -> Result<Vec<Agent>, StoreError> {
     const TABLE: &str = "gateway_agent";
+    let mut owners = people::owners(db)?;
     let mut statement = db.prepare_cached("select agent_id, registered_at from gateway_agent")?;
     let mut rows = statement.query([])?;
     let mut agents = Vec::new();
     while let Some(row) = rows.next()? {
         let corrupt = |column| StoreError::Corrupt { table: TABLE, column };
         let id = name(row, 0, TABLE, "agent_id")?.ok_or_else(|| corrupt("agent_id"))?;
-        agents.push((id, time(row.get(1)?).ok_or_else(|| corrupt("registered_at"))?));
+        let registered_at = time(row.get(1)?).ok_or_else(|| corrupt("registered_at"))?;
+        let owners = owners.remove(&id).unwrap_or_default();
+        agents.push(Agent { id, registered_at, owners });
     }
     Ok(agents)
 }
@@ -126,6 +147,7 @@ mod tests {
             secret_hash: [7; 32],
             scope,
             agent_id: agent.map(|it| it.parse().unwrap()),
+            person_id: None,
             created_at: at(micros),
             expires_at: Some(at(micros + 1)),
             revoked_at: None,
@@ -147,6 +169,7 @@ mod tests {
         let id: AgentId = "a".parse().unwrap();
         assert!(register_agent(&db, &id, at(1)).unwrap());
         assert!(!register_agent(&db, &id, at(2)).unwrap());
-        assert_eq!(agents(&db).unwrap(), [(id, at(1))]);
+        let agent = Agent { id, registered_at: at(1), owners: Vec::new() };
+        assert_eq!(agents(&db).unwrap(), [agent]);
     }
 }

@@ -1,0 +1,209 @@
+//! Everyone who is known, in memory.
+
+use std::{collections::HashMap, sync::Arc};
+
+use gov_core::{AgentId, PersonId, Role, Timestamp, TokenId};
+use parking_lot::RwLock;
+
+use super::{Agent, Person, PersonName, Token, TokenSecret};
+
+/// The tokens, agents and people that are known, shared by every door.
+#[derive(Debug, Default)]
+pub struct Directory {
+    known: RwLock<Known>,
+}
+
+/// Everyone that the database knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identities {
+    /// Every token, also those that ended.
+    pub tokens: Vec<Token>,
+    /// Every agent with its owners.
+    pub agents: Vec<Agent>,
+    /// Every person, also the disabled ones.
+    pub people: Vec<Person>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    tokens: HashMap<TokenId, Arc<Token>>,
+    agents: HashMap<AgentId, Arc<Agent>>,
+    people: HashMap<PersonId, Arc<Person>>,
+    names: HashMap<PersonName, PersonId>,
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No token was sent.
+    #[error("send a token as `Authorization: Bearer gov_…`; `gov tokens create` makes one")]
+    Missing,
+    /// The text is no token, or its secret is not the one that was made.
+    #[error("the token is not valid")]
+    Invalid,
+    /// Its time is over.
+    #[error("the token expired at `{0}`; `gov tokens create` makes another")]
+    Expired(Timestamp),
+    /// An operator has withdrawn it.
+    #[error("the token was revoked at `{0}`")]
+    Revoked(Timestamp),
+    /// The person whose token it is may no longer decide.
+    #[error("the person of this token was disabled at `{0}`")]
+    Disabled(Timestamp),
+}
+
+impl Directory {
+    /// What the database holds.
+    #[must_use]
+    pub fn new(identities: Identities) -> Self {
+        Self { known: RwLock::new(identities.into()) }
+    }
+
+    /// The token behind the text that a caller sent after `Bearer `.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`] for a text that is no token, or whose token is unknown, expired or revoked,
+    /// or whose person is disabled. Only who knows the secret learns which.
+    pub fn authenticate(&self, text: &str, now: Timestamp) -> Result<Arc<Token>, AuthError> {
+        let (id, secret) = TokenSecret::parse(text).ok_or(AuthError::Invalid)?;
+        let known = self.known.read();
+        let token = known.tokens.get(&id).ok_or(AuthError::Invalid)?;
+        if !secret.matches(&token.secret_hash) {
+            return Err(AuthError::Invalid);
+        }
+        if let Some(at) = token.revoked_at {
+            return Err(AuthError::Revoked(at));
+        }
+        if let Some(at) = token.expires_at.filter(|at| *at <= now) {
+            return Err(AuthError::Expired(at));
+        }
+        if let Some(id) = token.person_id {
+            let person = known.people.get(&id).ok_or(AuthError::Invalid)?;
+            if let Some(at) = person.disabled_at {
+                return Err(AuthError::Disabled(at));
+            }
+        }
+        Ok(Arc::clone(token))
+    }
+
+    /// Every token, the newest first.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<Arc<Token>> {
+        let mut tokens: Vec<_> = self.known.read().tokens.values().cloned().collect();
+        tokens.sort_by_key(|it| std::cmp::Reverse((it.created_at, it.id)));
+        tokens
+    }
+
+    /// One token.
+    #[must_use]
+    pub fn token(&self, id: TokenId) -> Option<Arc<Token>> {
+        self.known.read().tokens.get(&id).cloned()
+    }
+
+    /// Whether the agent is registered.
+    #[must_use]
+    pub fn knows_agent(&self, id: &AgentId) -> bool {
+        self.known.read().agents.contains_key(id)
+    }
+
+    /// One agent.
+    #[must_use]
+    pub fn agent(&self, id: &AgentId) -> Option<Arc<Agent>> {
+        self.known.read().agents.get(id).cloned()
+    }
+
+    /// Every registered agent, by id.
+    #[must_use]
+    pub fn agents(&self) -> Vec<Arc<Agent>> {
+        let mut agents: Vec<_> = self.known.read().agents.values().cloned().collect();
+        agents.sort_by(|a, b| a.id.cmp(&b.id));
+        agents
+    }
+
+    /// One person, also a disabled one.
+    #[must_use]
+    pub fn person(&self, id: PersonId) -> Option<Arc<Person>> {
+        self.known.read().people.get(&id).cloned()
+    }
+
+    /// The person of this name, also a disabled one.
+    #[must_use]
+    pub fn person_by_name(&self, name: &str) -> Option<Arc<Person>> {
+        let known = self.known.read();
+        known.names.get(name).and_then(|id| known.people.get(id)).cloned()
+    }
+
+    /// The person that people call so: a name or a `per_…` id.
+    #[must_use]
+    pub fn find_person(&self, text: &str) -> Option<Arc<Person>> {
+        match text.parse() {
+            Ok(id) => self.person(id),
+            Err(_) => self.person_by_name(text),
+        }
+    }
+
+    /// Every person, by name.
+    #[must_use]
+    pub fn people(&self) -> Vec<Arc<Person>> {
+        let mut people: Vec<_> = self.known.read().people.values().cloned().collect();
+        people.sort_by(|a, b| a.name.cmp(&b.name));
+        people
+    }
+
+    /// What the person may decide as; `None` for one who is unknown or disabled.
+    #[must_use]
+    pub fn roles_of(&self, id: PersonId) -> Option<Vec<Role>> {
+        let person = self.person(id).filter(|it| it.disabled_at.is_none())?;
+        Some(person.roles.clone())
+    }
+
+    /// Whose agent it is; nobody's where it is unknown.
+    #[must_use]
+    pub fn owners_of(&self, id: &AgentId) -> Vec<PersonId> {
+        self.agent(id).map(|it| it.owners.clone()).unwrap_or_default()
+    }
+
+    /// Takes in a token that the database now holds, new or changed.
+    pub fn put_token(&self, token: Token) {
+        self.known.write().put_token(token);
+    }
+
+    /// Takes in an agent that the database now holds, new or changed.
+    pub fn put_agent(&self, agent: Agent) {
+        self.known.write().put_agent(agent);
+    }
+
+    /// Takes in a person that the database now holds, new or changed.
+    pub fn put_person(&self, person: Person) {
+        self.known.write().put_person(person);
+    }
+}
+
+impl Known {
+    fn put_token(&mut self, token: Token) {
+        self.tokens.insert(token.id, Arc::new(token));
+    }
+
+    fn put_agent(&mut self, agent: Agent) {
+        self.agents.insert(agent.id.clone(), Arc::new(agent));
+    }
+
+    fn put_person(&mut self, person: Person) {
+        self.names.insert(person.name.clone(), person.id);
+        self.people.insert(person.id, Arc::new(person));
+    }
+}
+
+impl From<Identities> for Known {
+    fn from(identities: Identities) -> Self {
+        let mut known = Self::default();
+        identities.tokens.into_iter().for_each(|it| known.put_token(it));
+        identities.agents.into_iter().for_each(|it| known.put_agent(it));
+        identities.people.into_iter().for_each(|it| known.put_person(it));
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests;
