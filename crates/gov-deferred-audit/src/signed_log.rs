@@ -50,6 +50,17 @@ pub struct Committed {
     pub checkpoint: String,
 }
 
+/// One epoch of the log, the current or an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochExtent {
+    /// Which epoch, from 1.
+    pub epoch: u64,
+    /// Its name, and the name of its key.
+    pub origin: String,
+    /// How many records the database has of it: the `seq` of the last.
+    pub size: u64,
+}
+
 /// One record as it lies in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRecord {
@@ -123,7 +134,36 @@ impl SignedLog {
         seq: u64,
         limit: u64,
     ) -> Result<Vec<StoredRecord>, ReadLogError> {
-        let epoch = self.inner.epoch;
+        self.records_of(self.inner.epoch, seq, limit).await
+    }
+
+    /// Every epoch there is, the first first; what is written now is the last.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadLogError`]; reading can be tried again.
+    pub async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError> {
+        let extent = |head: store::Head| {
+            let corrupt = || StoreError::Corrupt(format!("the key of epoch {}", head.epoch));
+            let key: VerifierKey = head.vkey.parse().map_err(|_| corrupt())?;
+            let origin = key.name().to_owned();
+            Ok(EpochExtent { epoch: head.epoch, origin, size: head.size })
+        };
+        self.read(move |connection| store::heads(connection)?.into_iter().map(extent).collect())
+            .await
+    }
+
+    /// At most `limit` records of `epoch` after `seq`, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadLogError`]; reading can be tried again.
+    pub async fn records_of(
+        &self,
+        epoch: u64,
+        seq: u64,
+        limit: u64,
+    ) -> Result<Vec<StoredRecord>, ReadLogError> {
         self.read(move |connection| {
             let entries = store::entries_after(connection, (epoch, seq), limit)?;
             let last = entries.last().map_or(seq, |(seq, _)| *seq);

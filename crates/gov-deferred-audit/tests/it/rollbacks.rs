@@ -8,7 +8,7 @@ use gov_deferred_audit::{
     entry::Entry,
     epoch::Handover,
     outside_copy::OutsideCopy,
-    signed_log::{Accepted, Place, accept_rollback},
+    signed_log::{Accepted, EpochExtent, Place, accept_rollback},
     tlog::note::Note,
     verify::{Loss, Report, Verdict, VerifyOptions, verify_database, verify_export},
 };
@@ -76,6 +76,24 @@ async fn the_new_epoch_begins_with_what_was_known_and_what_survived() {
     let keys = [it.vkey(1), it.vkey(2)];
     assert_eq!(note.verify(&keys).unwrap(), [&keys[1], &keys[0]]);
     assert_eq!(append(&log, &[it.record(9)]).await, [2]);
+}
+
+#[tokio::test]
+async fn every_epoch_is_read_under_its_own_name() {
+    let it = rolled_back().await;
+    let log = it.open().await;
+    let extent = |epoch, size| {
+        let origin = format!("example.com/gov/e{epoch}");
+        EpochExtent { epoch, origin, size }
+    };
+    assert_eq!(log.epochs().await.unwrap(), [extent(1, 5), extent(2, 11)]);
+    for (epoch, size) in [(1, 5), (2, 11), (3, 0)] {
+        let records = log.records_of(epoch, 0, 100).await.unwrap();
+        assert_eq!(records.len(), size, "epoch {epoch}");
+        let origins = records.iter().map(|it| Entry::from_bytes(&it.entry).unwrap().origin);
+        assert!(origins.into_iter().all(|it| it == format!("example.com/gov/e{epoch}")));
+    }
+    assert_eq!(log.records_after(10, 100).await.unwrap()[0].seq, 11);
 }
 
 #[tokio::test]
