@@ -2,7 +2,7 @@
 
 use gov_core::{
     ActionDigest, AgentId, ApprovalId, AuditEventKind, NotificationId, Payload, PersonId, RuleId,
-    SessionId, TeamId, Timestamp,
+    SessionId, TeamId, Timestamp, payload::SealError,
 };
 use serde_json::Value;
 
@@ -188,6 +188,34 @@ pub enum Verdict {
     Approve,
     /// No.
     Reject,
+}
+
+impl HistoryEntry {
+    /// The row that is stored at `position`, its content sealed under a fresh salt.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`]: nothing may be written.
+    pub fn into_row(self, approval: &Approval, position: u64) -> Result<HistoryRow, SealError> {
+        let request = &approval.request;
+        Ok(HistoryRow {
+            position,
+            approval_id: approval.id,
+            at: self.at,
+            kind: self.kind,
+            actor: self.actor,
+            policy_version: self.policy_version,
+            from_role: self.from_role,
+            to_role: self.to_role,
+            payload: Payload::seal(&self.content)?,
+            agent_id: request.agent_id.clone(),
+            session_id: request.session_id.clone(),
+            action_kind: request.action_kind.clone(),
+            digest: request.digest,
+            rule_id: request.rule_id.clone(),
+            reason: request.reason.clone(),
+        })
+    }
 }
 
 impl Status {

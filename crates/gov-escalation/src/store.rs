@@ -1,6 +1,6 @@
 //! Where approvals, their timers, their unsent messages and their history live.
 //!
-//! [`ApprovalStore`], [`Outbox`] and [`History`] are the contract; `memory`, `sqlite` and
+//! [`ApprovalStore`], [`Outbox`] and [`History`] are the contract; [`memory`], `sqlite` and
 //! `postgres` keep it, and `conformance` is the contract as tests. A backend is done when it
 //! passes.
 
@@ -12,8 +12,12 @@ use uuid::Uuid;
 
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Notification, Status},
-    transition::{Change, Refusal},
+    transition::{Change, Refusal, Step},
 };
+
+#[cfg(feature = "test-util")]
+pub mod conformance;
+pub mod memory;
 
 /// Keeps approvals and their timers.
 ///
@@ -121,6 +125,18 @@ pub struct Fired {
     pub set_aside: u32,
     /// Timers of approvals that are over, removed.
     pub stale: u32,
+}
+
+impl Fired {
+    /// Counts the step that the clock made of `before`.
+    pub fn count(&mut self, before: &Approval, step: &Step) {
+        let counter = match (before.status, step.approval.status) {
+            (Status::Approved, _) => &mut self.expired,
+            (_, Status::Pending) => &mut self.escalated,
+            _ => &mut self.fell_back,
+        };
+        *counter += 1;
+    }
 }
 
 /// An unsent message, held by this caller until `until`.

@@ -1,0 +1,244 @@
+//! The store contract as tests, one function a rule.
+//!
+//! A backend's test file makes one test of each: see `for_each_rule`. Rules may run in any order,
+//! each against a store that is empty when it starts.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "every function here is a test"
+)]
+
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+
+use gov_core::{
+    ActionDigest, ApprovalId, AuditEventKind, Clock as _, PersonId, Timestamp, clock::ManualClock,
+};
+use serde_json::json;
+
+use super::{Applied, ApprovalStore, Fired, History, Lease, Outbox};
+use crate::{
+    approval::{Approval, ApprovalRequest, Decider, HistoryRow, Verdict},
+    chain::{Chain, Fallback, Rung, Span},
+    transition::{Change, Refusal},
+};
+
+mod history;
+mod outbox;
+mod requests;
+mod timers;
+mod uses;
+
+pub use self::{history::*, outbox::*, requests::*, timers::*, uses::*};
+
+/// What a rule is about: everything that a backend keeps.
+pub trait Backend: ApprovalStore + Outbox + History {}
+
+impl<S: ApprovalStore + Outbox + History> Backend for S {}
+
+/// How long rung 0 of [`chain`] has.
+pub const RUNG: Duration = Duration::from_mins(15);
+
+/// How long all rungs of [`chain`] have.
+pub const TIMEOUT: Duration = Duration::from_hours(1);
+
+/// How long a yes under [`chain`] may be used.
+pub const APPROVED_FOR: Duration = Duration::from_mins(10);
+
+/// How long the rules lease a message.
+pub const LEASE: Duration = Duration::from_mins(1);
+
+/// Calls `$rule!(name)` for every rule of the contract: the one list of them.
+#[macro_export]
+macro_rules! for_each_rule {
+    ($rule:ident) => {
+        $rule!(opening_writes_history_message_and_deadline_together);
+        $rule!(the_same_digest_joins_the_open_approval_and_changes_nothing);
+        $rule!(of_many_submits_of_one_digest_exactly_one_opens);
+        $rule!(a_closed_digest_opens_a_new_approval);
+        $rule!(what_was_stored_reads_back_equal);
+        $rule!(what_was_absent_reads_back_absent);
+        $rule!(an_unknown_approval_is_not_found);
+        $rule!(the_list_is_filtered);
+        $rule!(the_list_is_newest_first_and_its_pages_do_not_overlap);
+        $rule!(a_decision_is_kept_with_its_person_and_comment);
+        $rule!(a_second_decision_changes_nothing);
+        $rule!(a_decision_about_another_digest_changes_nothing);
+        $rule!(of_concurrent_decisions_exactly_one_counts);
+        $rule!(an_approval_is_consumed_once);
+        $rule!(of_concurrent_consumers_exactly_one_is_done);
+        $rule!(consuming_is_bound_to_the_digest);
+        $rule!(a_use_is_replayed_only_under_its_own_key);
+        $rule!(what_is_not_approved_cannot_be_consumed);
+        $rule!(what_was_cancelled_is_over);
+        $rule!(a_due_timer_fires_once_and_not_before_its_time);
+        $rule!(firing_writes_rung_history_message_and_next_deadline_together);
+        $rule!(due_timers_fire_by_deadline_and_equal_ones_by_id);
+        $rule!(a_batch_fires_no_more_than_its_limit);
+        $rule!(of_concurrent_passes_each_timer_fires_once);
+        $rule!(a_decision_beats_a_late_fire);
+        $rule!(a_fire_beats_a_late_decision);
+        $rule!(a_decision_and_the_fallback_never_both_win);
+        $rule!(the_time_out_denies_as_the_system);
+        $rule!(the_time_out_allows_where_the_chain_says_so);
+        $rule!(the_time_out_parks_where_the_chain_says_so);
+        $rule!(a_timer_later_than_the_time_out_falls_back_at_once);
+        $rule!(an_unused_approval_expires);
+        $rule!(the_timer_of_a_closed_approval_is_gone);
+        $rule!(the_next_deadline_is_the_earliest);
+        $rule!(a_clock_that_jumps_back_fires_nothing);
+        $rule!(messages_are_leased_in_the_order_they_were_written);
+        $rule!(two_messages_of_one_approval_keep_their_order);
+        $rule!(a_message_reads_back_as_it_was_written);
+        $rule!(a_lease_excludes_others_until_it_runs_out);
+        $rule!(a_message_keeps_its_key_and_counts_its_tries);
+        $rule!(a_stale_lease_cannot_mark);
+        $rule!(a_sent_message_is_never_leased_again);
+        $rule!(a_failed_message_waits_for_its_retry);
+        $rule!(concurrent_senders_share_no_message);
+        $rule!(the_next_unsent_message_is_known);
+        $rule!(the_history_is_dense_from_one_and_in_order);
+        $rule!(the_history_of_concurrent_writers_is_dense);
+        $rule!(a_change_names_its_place_in_the_history);
+        $rule!(the_history_of_one_approval_is_its_own);
+        $rule!(a_history_row_says_who_did_what_about_which_action);
+        $rule!(the_cursor_never_goes_back);
+    };
+}
+
+/// Rung 0 is everyone with the role `ops`, rung 1 is `lead`; after an hour the answer is no.
+#[must_use]
+pub fn chain() -> Chain {
+    let rung = |role: &str, after| Rung {
+        roles: vec![role.parse().unwrap()],
+        people: Vec::new(),
+        after: Span(after),
+        notify: vec!["log".to_owned()],
+    };
+    Chain {
+        name: "prod".to_owned(),
+        rungs: vec![rung("ops", Duration::ZERO), rung("lead", RUNG)],
+        timeout: Span(TIMEOUT),
+        approved_for: Span(APPROVED_FOR),
+        fallback: Fallback::Deny,
+        bind_session: false,
+    }
+}
+
+/// A request under [`chain`]; each number is another action, and so another digest.
+#[must_use]
+pub fn request(number: u32) -> ApprovalRequest {
+    ApprovalRequest {
+        digest: digest(number),
+        agent_id: "coder".parse().unwrap(),
+        session_id: Some("run-1".parse().unwrap()),
+        team_id: Some("payments".parse().unwrap()),
+        action_kind: "bash".to_owned(),
+        content: json!({"kind": "bash", "command": format!("deploy {number}")}),
+        rule_id: "ask-before-deploy".parse().unwrap(),
+        reason: "deploys wait for a human".to_owned(),
+        risk: Some("high".to_owned()),
+        policy_version: 3,
+        chain: chain(),
+    }
+}
+
+/// The digest of [`request`]`(number)`.
+#[must_use]
+pub fn digest(number: u32) -> ActionDigest {
+    let mut bytes = [0xd1; 32];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    ActionDigest::from_bytes(bytes)
+}
+
+/// The answer of some person about [`request`]`(number)`.
+#[must_use]
+pub fn answer(verdict: Verdict, number: u32) -> Change {
+    Change::Decide {
+        verdict,
+        digest: digest(number),
+        decider: Decider { person_id: PersonId::at(Timestamp::UNIX_EPOCH) },
+        comment: None,
+    }
+}
+
+/// The use of [`request`]`(number)` under a key.
+#[must_use]
+pub fn consume(number: u32, key: Option<&str>) -> Change {
+    Change::Consume {
+        digest: digest(number),
+        policy_version: 4,
+        idempotency_key: key.map(str::to_owned),
+    }
+}
+
+fn just_before(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.as_micros() - 1).unwrap()
+}
+
+/// Runs futures side by side; their answers come in the order of the futures.
+async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut answers: Vec<_> = running.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (future, answer) in running.iter_mut().zip(&mut answers) {
+            if answer.is_none()
+                && let Poll::Ready(it) = future.as_mut().poll(context)
+            {
+                *answer = Some(it);
+            }
+        }
+        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
+}
+
+async fn submit(store: &dyn Backend, number: u32, now: Timestamp) -> Approval {
+    store.submit(request(number), now).await.unwrap().approval
+}
+
+/// Submits and approves.
+async fn approved(store: &dyn Backend, number: u32, now: Timestamp) -> Approval {
+    let id = submit(store, number, now).await.id;
+    done(store, id, answer(Verdict::Approve, number), now).await
+}
+
+async fn done(store: &dyn Backend, id: ApprovalId, change: Change, now: Timestamp) -> Approval {
+    match store.apply(id, change, now).await.unwrap() {
+        Applied::Done { approval, .. } => *approval,
+        Applied::Refused { refusal, .. } => panic!("refused: {refusal}"),
+    }
+}
+
+async fn refused(store: &dyn Backend, id: ApprovalId, change: Change, now: Timestamp) -> Refusal {
+    let before = store.get(id).await.unwrap();
+    let end = store.end().await.unwrap();
+    match store.apply(id, change, now).await.unwrap() {
+        Applied::Done { approval, .. } => panic!("done: {approval:?}"),
+        Applied::Refused { approval, refusal } => {
+            assert_eq!(*approval, before);
+            assert_eq!(store.get(id).await.unwrap(), before, "a refused change changed something");
+            assert_eq!(store.end().await.unwrap(), end, "a refused change wrote history");
+            refusal
+        }
+    }
+}
+
+async fn fire(store: &dyn Backend, now: Timestamp) -> Fired {
+    store.fire_due(now, 100).await.unwrap()
+}
+
+async fn lease(store: &dyn Backend, now: Timestamp) -> Vec<Lease> {
+    store.lease_unsent(now, LEASE, 100).await.unwrap()
+}
+
+async fn rows(store: &dyn Backend) -> Vec<HistoryRow> {
+    store.rows_after(0, 1000).await.unwrap()
+}
+
+async fn kinds(store: &dyn Backend, id: ApprovalId) -> Vec<AuditEventKind> {
+    store.of_approval(id).await.unwrap().into_iter().map(|it| it.kind).collect()
+}

@@ -1,0 +1,251 @@
+//! Keeps approvals in this process's memory: for tests, and for programs that may forget them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use gov_core::{ActionDigest, ApprovalId, Timestamp};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::{
+    Applied, ApprovalFilter, ApprovalStore, Fired, History, Lease, Outbox, StoreError, Submitted,
+};
+use crate::{
+    approval::{Approval, ApprovalRequest, HistoryRow, Notification},
+    transition::{self, Change, Step},
+};
+
+/// A store that forgets everything when it is dropped. What it keeps is *memory*: it survives
+/// nothing.
+#[derive(Debug, Default)]
+pub struct MemoryApprovalStore {
+    // The lock is the transaction: nobody sees a change half done.
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    approvals: BTreeMap<ApprovalId, Approval>,
+    // INVARIANT: the row at index n has position n + 1.
+    history: Vec<HistoryRow>,
+    // INVARIANT: in the order of writing; what is sent is gone.
+    outbox: Vec<Message>,
+    cursor: u64,
+}
+
+#[derive(Debug)]
+struct Message {
+    notification: Notification,
+    try_at: Timestamp,
+    lease: Option<(Uuid, Timestamp)>,
+    attempts: u32,
+}
+
+/// A step whose history is sealed: writing it cannot fail.
+struct Sealed {
+    approval: Approval,
+    history: Vec<HistoryRow>,
+    outbox: Vec<Notification>,
+}
+
+#[async_trait]
+impl ApprovalStore for MemoryApprovalStore {
+    async fn submit(
+        &self,
+        request: ApprovalRequest,
+        now: Timestamp,
+    ) -> Result<Submitted, StoreError> {
+        let mut tables = self.tables.lock();
+        if let Some(open) = tables.open(&request.digest) {
+            return Ok(Submitted { approval: open.clone(), position: None });
+        }
+        let step = seal(transition::open(ApprovalId::at(now), request, now))?;
+        let approval = step.approval.clone();
+        Ok(Submitted { approval, position: Some(tables.write(step, now)) })
+    }
+
+    async fn apply(
+        &self,
+        id: ApprovalId,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let mut tables = self.tables.lock();
+        let approval = tables.approvals.get(&id).ok_or(StoreError::NotFound(id))?;
+        match transition::apply(approval, &change, now) {
+            Ok(step) => {
+                let step = seal(step)?;
+                let approval = Box::new(step.approval.clone());
+                Ok(Applied::Done { approval, position: tables.write(step, now) })
+            }
+            Err(refusal) => Ok(Applied::Refused { approval: Box::new(approval.clone()), refusal }),
+        }
+    }
+
+    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+        let mut tables = self.tables.lock();
+        let mut due: Vec<_> = tables
+            .approvals
+            .values()
+            .filter_map(|it| it.due_at.filter(|due| *due <= now).map(|due| (due, it.id)))
+            .collect();
+        due.sort_unstable();
+        let mut fired = Fired::default();
+        let mut steps = Vec::new();
+        for (_, id) in due.into_iter().take(limit as usize) {
+            let Some(approval) = tables.approvals.get(&id) else { continue };
+            let Some(step) = transition::fire(approval, now) else { continue };
+            fired.count(approval, &step);
+            steps.push(seal(step)?);
+        }
+        for step in steps {
+            tables.write(step, now);
+        }
+        Ok(fired)
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.tables.lock().approvals.values().filter_map(|it| it.due_at).min())
+    }
+
+    async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {
+        self.tables.lock().approvals.get(&id).cloned().ok_or(StoreError::NotFound(id))
+    }
+
+    async fn find_open(&self, digest: &ActionDigest) -> Result<Option<Approval>, StoreError> {
+        Ok(self.tables.lock().open(digest).cloned())
+    }
+
+    async fn list(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, StoreError> {
+        let tables = self.tables.lock();
+        let newest_first = tables.approvals.values().rev();
+        let fitting = newest_first.filter(|it| {
+            before.is_none_or(|before| it.id < before)
+                && (filter.statuses.is_empty() || filter.statuses.contains(&it.status))
+                && filter.agent_id.as_ref().is_none_or(|agent| *agent == it.request.agent_id)
+        });
+        Ok(fitting.take(limit as usize).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryApprovalStore {
+    async fn lease_unsent(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let mut tables = self.tables.lock();
+        let free = tables.outbox.iter_mut().filter(|it| it.free_from() <= now);
+        let leases = free.take(limit as usize).map(|message| {
+            let (token, until) = (Uuid::new_v4(), now + lease);
+            let attempts = message.attempts;
+            message.lease = Some((token, until));
+            message.attempts = attempts.saturating_add(1);
+            Lease { notification: message.notification.clone(), token, until, attempts }
+        });
+        Ok(leases.collect())
+    }
+
+    async fn mark_sent(&self, lease: &Lease, _at: Timestamp) -> Result<(), StoreError> {
+        let mut tables = self.tables.lock();
+        let held = tables.held(lease)?;
+        tables.outbox.remove(held);
+        Ok(())
+    }
+
+    async fn mark_failed(&self, lease: &Lease, retry_at: Timestamp) -> Result<(), StoreError> {
+        let mut tables = self.tables.lock();
+        let held = tables.held(lease)?;
+        if let Some(message) = tables.outbox.get_mut(held) {
+            (message.lease, message.try_at) = (None, retry_at);
+        }
+        Ok(())
+    }
+
+    async fn next_unsent(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.tables.lock().outbox.iter().map(Message::free_from).min())
+    }
+}
+
+#[async_trait]
+impl History for MemoryApprovalStore {
+    async fn rows_after(&self, position: u64, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
+        let tables = self.tables.lock();
+        let rest = tables.history.iter().filter(|it| it.position > position);
+        Ok(rest.take(limit as usize).cloned().collect())
+    }
+
+    async fn of_approval(&self, id: ApprovalId) -> Result<Vec<HistoryRow>, StoreError> {
+        let tables = self.tables.lock();
+        Ok(tables.history.iter().filter(|it| it.approval_id == id).cloned().collect())
+    }
+
+    async fn end(&self) -> Result<u64, StoreError> {
+        Ok(self.tables.lock().history.len() as u64)
+    }
+
+    async fn cursor(&self) -> Result<u64, StoreError> {
+        Ok(self.tables.lock().cursor)
+    }
+
+    async fn set_cursor(&self, position: u64) -> Result<(), StoreError> {
+        let mut tables = self.tables.lock();
+        tables.cursor = tables.cursor.max(position);
+        Ok(())
+    }
+}
+
+impl Tables {
+    fn open(&self, digest: &ActionDigest) -> Option<&Approval> {
+        self.approvals.values().find(|it| it.request.digest == *digest && it.status.is_open())
+    }
+
+    /// Where the last row of the change stands.
+    fn write(&mut self, step: Sealed, now: Timestamp) -> u64 {
+        for row in step.history {
+            let position = self.history.len() as u64 + 1;
+            self.history.push(HistoryRow { position, ..row });
+        }
+        self.outbox.extend(step.outbox.into_iter().map(|notification| Message {
+            notification,
+            try_at: now,
+            lease: None,
+            attempts: 0,
+        }));
+        self.approvals.insert(step.approval.id, step.approval);
+        self.history.len() as u64
+    }
+
+    /// Which message the lease still holds.
+    fn held(&self, lease: &Lease) -> Result<usize, StoreError> {
+        let id = lease.notification.id;
+        let mut messages = self.outbox.iter();
+        let held = messages.position(|it| {
+            it.notification.id == id && it.lease.is_some_and(|(token, _)| token == lease.token)
+        });
+        held.ok_or(StoreError::LeaseLost(id))
+    }
+}
+
+impl Message {
+    fn free_from(&self) -> Timestamp {
+        self.lease.map_or(self.try_at, |(_, until)| until)
+    }
+}
+
+/// Seals before anything is written: without randomness nothing is changed.
+fn seal(step: Step) -> Result<Sealed, StoreError> {
+    let Step { approval, history, outbox } = step;
+    let rows = history.into_iter().map(|entry| entry.into_row(&approval, 0));
+    let history = rows
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    Ok(Sealed { approval, history, outbox })
+}

@@ -1,0 +1,3 @@
+//! Every backend against the one contract.
+
+mod memory;
