@@ -6,7 +6,7 @@ use gov_core::{
 };
 use serde_json::Value;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Fallback};
 
 /// What an agent wants a human to allow.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,6 +188,21 @@ pub enum Verdict {
     Approve,
     /// No.
     Reject,
+}
+
+impl Approval {
+    /// The status at `now`: the stored one, or what its timer will make of it where that is late.
+    #[must_use]
+    pub fn status_at(&self, now: Timestamp) -> Status {
+        let is_over = self.expires_at.is_some_and(|it| it <= now);
+        match (self.status, self.request.chain.fallback) {
+            (Status::Pending, Fallback::Deny) if is_over => Status::TimedOut,
+            (Status::Pending, Fallback::Allow) if is_over => Status::Approved,
+            (Status::Pending, Fallback::Park) if is_over => Status::Parked,
+            (Status::Approved, _) if is_over => Status::Expired,
+            (status, _) => status,
+        }
+    }
 }
 
 impl HistoryEntry {

@@ -1,9 +1,12 @@
 //! Who is asked at which rung, how long each has, and what silence means. Pure rules.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use gov_core::{PersonId, Role, Timestamp};
 use serde::{Deserialize, Serialize};
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 
 /// The most rungs a chain may have.
 pub const MAX_RUNGS: usize = 3;
@@ -77,6 +80,9 @@ pub enum ChainError {
     /// Nobody would ever be told.
     #[error("rung {0} must notify somebody; `log` writes to the server's log")]
     NobodyTold(usize),
+    /// Two messages with two keys: the receiver could not drop the second.
+    #[error("rung {0} must name each notifier once")]
+    ToldTwice(usize),
     /// An approval that is over when it is given.
     #[error("`{0}` must be longer than zero")]
     Zero(&'static str),
@@ -121,6 +127,9 @@ impl Chain {
         for (index, rung) in self.rungs.iter().enumerate() {
             if rung.notify.is_empty() {
                 return Err(ChainError::NobodyTold(index));
+            }
+            if rung.notify.iter().collect::<BTreeSet<_>>().len() < rung.notify.len() {
+                return Err(ChainError::ToldTwice(index));
             }
             match (index, rung.after.0.is_zero()) {
                 (0, true) => continue,

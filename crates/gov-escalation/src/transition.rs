@@ -13,6 +13,9 @@ use crate::{
     chain::{Fallback, Rung},
 };
 
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
+
 /// Who acts where nobody answered.
 pub const SYSTEM_TIMEOUT: &str = "system:timeout";
 
@@ -156,12 +159,10 @@ fn decide(
     comment: Option<&str>,
     now: Timestamp,
 ) -> Result<Step, Refusal> {
-    if !approval.status.awaits_answer() {
-        return Err(Refusal::Status(approval.status));
-    }
-    // The time-out has passed, and only its timer is late: silence has won already.
-    if approval.status == Status::Pending && approval.expires_at.is_some_and(|it| it <= now) {
-        return Err(Refusal::Status(Status::TimedOut));
+    // The time-out may have passed, and only its timer be late: then silence has won already.
+    let status = approval.status_at(now);
+    if !status.awaits_answer() {
+        return Err(Refusal::Status(status));
     }
     if approval.request.digest != *digest {
         return Err(Refusal::OtherDigest);
