@@ -7,17 +7,25 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+mod chains;
 pub mod keys;
 mod slot;
 mod source;
 pub mod span;
 
+use gov_escalation::chain::Chain;
+
 use self::{
-    keys::{KEYS, Key},
+    chains::{CHAINS, Chains},
+    keys::KEYS,
     source::Setting,
 };
 pub use self::{
-    slot::{Backend, Choose, LogFormat, LogLevel, RefusalDurability, Slot},
+    chains::{ChainDraft, RungDraft},
+    slot::{
+        ApprovalDurability, Backend, Binding, Choose, LogFormat, LogLevel, RefusalDurability,
+        Silence, Slot,
+    },
     source::{Given, Origin, Sources},
 };
 
@@ -34,6 +42,10 @@ pub struct Config {
     pub durability: Durability,
     /// Who may ask.
     pub agents: Agents,
+    /// What a human's answer is worth.
+    pub approvals: Approvals,
+    /// Who is asked for an approval, by the name that policies give.
+    pub chains: BTreeMap<String, Chain>,
 }
 
 /// Section `server`.
@@ -90,6 +102,8 @@ pub struct Log {
 pub struct Durability {
     /// What the answer to a refused action waits for.
     pub refuse: RefusalDurability,
+    /// What the answers about approvals wait for, beside their commit.
+    pub approval: ApprovalDurability,
 }
 
 /// Section `agents`.
@@ -97,6 +111,13 @@ pub struct Durability {
 pub struct Agents {
     /// Whether an agent that asks for the first time is registered.
     pub auto_register: bool,
+}
+
+/// Section `approvals`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Approvals {
+    /// How long an approval may be used once it is given.
+    pub approved_for: Duration,
 }
 
 impl Default for Server {
@@ -124,16 +145,30 @@ impl Default for Server {
 pub struct Loaded {
     /// The effective values.
     pub config: Config,
+    chains: Chains,
     origins: BTreeMap<&'static str, Origin>,
 }
 
+/// One key with its effective value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `section.key`; for a chain `chains.NAME.key`.
+    pub path: String,
+    /// The value as it would be written in the file.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
 impl Loaded {
-    /// Every key in the order of the table, with its effective value and its origin.
-    pub fn entries(&self) -> impl Iterator<Item = (&'static Key, String, &Origin)> {
-        KEYS.iter().map(|key| {
+    /// Every key in the order of the tables, with its effective value and its origin.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let fixed = KEYS.iter().map(|key| {
             let origin = self.origins.get(key.path).unwrap_or(&Origin::Default);
-            (key, key.slot.show(&self.config), origin)
-        })
+            (key.path.to_owned(), key.slot.show(&self.config), origin)
+        });
+        let all = fixed.chain(self.chains.entries());
+        all.map(|(path, value, origin)| Entry { path, value, origin: origin.clone() })
     }
 }
 
@@ -165,7 +200,8 @@ fn lines(problems: &[Problem]) -> String {
 /// [`ConfigError`] with every problem there is: correct them all at once.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let (settings, mut problems) = source::settings(sources);
-    let mut loaded = Loaded { config: Config::default(), origins: BTreeMap::new() };
+    let (config, chains) = (Config::default(), Chains::new());
+    let mut loaded = Loaded { config, chains, origins: BTreeMap::new() };
     let defaults = KEYS.iter().map(|key| Setting {
         path: key.path.to_owned(),
         given: key.slot.default_given(key.default),
@@ -180,10 +216,17 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         }
     }
     problems.extend(contradiction(&loaded));
+    let (chains, wrong) = loaded.chains.build(loaded.config.approvals.approved_for);
+    loaded.config.chains = chains;
+    problems.extend(wrong);
     if problems.is_empty() { Ok(loaded) } else { Err(ConfigError(problems)) }
 }
 
 fn apply(loaded: &mut Loaded, setting: Setting) -> Result<(), (String, String)> {
+    if setting.path.split('.').next() == Some(CHAINS) {
+        let path = setting.path.clone();
+        return loaded.chains.apply(setting).map_err(|problem| (path, problem));
+    }
     let Some(key) = KEYS.iter().find(|key| key.path == setting.path) else {
         let problem = keys::unknown(&setting.path, &setting.origin);
         return Err((setting.path, problem));

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! text ─▶ compile ─▶ version + history row, one transaction ─▶ swap in memory ─▶ next check
+//!       chains known?
 //!           └─ refused: nothing changed                          (where a server runs)
 //! ```
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use gov_core::{AuditEventKind, Clock};
 use gov_deferred_audit::FollowerHandle;
+use gov_escalation::chain::Chain;
 use gov_store::sqlite::{Database, ReadError, Readers, Sync, Writer};
 use rusqlite::Connection;
 use serde_json::json;
@@ -35,6 +37,7 @@ const OWN: &str = "own";
 pub struct Policies {
     readers: Readers,
     writer: Writer,
+    chains: Arc<BTreeMap<String, Chain>>,
     clock: Arc<dyn Clock>,
     live: Option<Live>,
 }
@@ -51,11 +54,17 @@ pub struct Live {
 }
 
 impl Policies {
-    /// Changes the policy in `database` and, where a server runs, in `live`.
+    /// Changes the policy in `database` and, where a server runs, in `live`; a policy may ask
+    /// `chains` and no others.
     #[must_use]
-    pub fn new(database: &Database, clock: Arc<dyn Clock>, live: Option<Live>) -> Self {
+    pub fn new(
+        database: &Database,
+        chains: Arc<BTreeMap<String, Chain>>,
+        clock: Arc<dyn Clock>,
+        live: Option<Live>,
+    ) -> Self {
         let (readers, writer) = (database.readers.clone(), database.writer.clone());
-        Self { readers, writer, clock, live }
+        Self { readers, writer, chains, clock, live }
     }
 
     /// Every version, the newest first.
@@ -133,7 +142,12 @@ impl Policies {
         change: Change,
     ) -> Result<(), PoliciesError> {
         let (text, version) = (policy.text.clone(), policy.version);
-        let compiling = tokio::task::spawn_blocking(move || PolicySet::compile(&text, version));
+        let chains = Arc::clone(&self.chains);
+        let compiling = tokio::task::spawn_blocking(move || {
+            let compiled = PolicySet::compile(&text, version)?;
+            let known: Vec<_> = chains.keys().map(String::as_str).collect();
+            compiled.check_chains(&text, &known).map(|()| compiled)
+        });
         let compiled = compiling.await.map_err(PoliciesError::store)??;
         let write = move |db: &Connection| {
             let next = sqlite::next_policy_version(db)? == version;

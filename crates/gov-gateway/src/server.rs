@@ -149,9 +149,12 @@ impl Server {
             },
         ));
         let protected = protected(address, &data_dir);
+        let chains = Arc::new(config.chains.clone());
         let policy = match contents.policy {
             Some(stored) => {
+                let known: Vec<_> = chains.keys().map(String::as_str).collect();
                 let compiled = PolicySet::compile(&stored.text, stored.version)
+                    .and_then(|it| it.check_chains(&stored.text, &known).map(|()| it))
                     .map_err(|source| StartError::Policy { version: stored.version, source })?;
                 gate.activate(compiled.with_protected(protected.clone()));
                 (stored.name, stored.version)
@@ -159,7 +162,7 @@ impl Server {
             None => ("none: everything is refused".to_owned(), 0),
         };
         let live = Live { gate: Arc::clone(&gate), protected, follower: history.clone() };
-        let policies = Policies::new(&db.database, Arc::clone(&clock), Some(live));
+        let policies = Policies::new(&db.database, chains, Arc::clone(&clock), Some(live));
         let health: Vec<Arc<dyn Health>> =
             log.health().into_iter().chain([PolicyHealth::new(Arc::clone(&gate)) as _]).collect();
         let parts = Parts {

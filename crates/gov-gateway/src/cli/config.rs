@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Exit, Outcome, Places, console};
-use crate::config::Origin;
+use crate::config::{Entry, Origin};
 
 /// `gov config`.
 #[derive(Debug, Subcommand)]
@@ -42,7 +42,7 @@ impl Config {
         match self {
             Self::Check(check) => {
                 let loaded = check.places.load(&[])?;
-                let set = loaded.entries().filter(|(.., it)| **it != Origin::Default).count();
+                let set = loaded.entries().filter(|it| it.origin != Origin::Default).count();
                 console::line(&format!("the configuration is right; {set} keys are set"))?;
             }
             Self::Print(print) => print.run()?,
@@ -57,19 +57,19 @@ impl Print {
         if self.json {
             let entries: Vec<Value> = loaded
                 .entries()
-                .map(|(key, value, origin)| {
-                    json!({ "key": key.path, "value": value, "source": origin.to_string() })
+                .map(|it| {
+                    json!({ "key": it.path, "value": it.value, "source": it.origin.to_string() })
                 })
                 .collect();
             return console::line(&Value::from(entries).to_string());
         }
         // As a file would have it: what is printed can be read back.
-        let mut section = "";
-        for (key, value, origin) in loaded.entries() {
-            let (of, name) = key.path.split_once('.').unwrap_or(("", key.path));
+        let mut section = String::new();
+        for Entry { path, value, origin } in loaded.entries() {
+            let (of, name) = path.rsplit_once('.').unwrap_or(("", &path));
             if section != of {
                 console::line(&format!("[{of}]"))?;
-                section = of;
+                of.clone_into(&mut section);
             }
             console::line(&format!("{name} = {value}  # {origin}"))?;
         }

@@ -160,8 +160,9 @@ fn on_files(
     change: impl AsyncFnOnce(&policies::Policies) -> Result<PolicyView, PoliciesError>,
 ) -> Result<PolicyView, Failure> {
     let dir = DataDir::open(&at.places.data_dir()?)?;
+    let chains = Arc::new(at.places.load(&[])?.config.chains);
     offline::change(dir, async |db| {
-        let policies = policies::Policies::new(&db.database, Arc::new(SystemClock), None);
+        let policies = policies::Policies::new(&db.database, chains, Arc::new(SystemClock), None);
         change(&policies).await.map_err(Failure::from)
     })
 }

@@ -2,29 +2,39 @@
 
 use std::time::Duration;
 
-use super::{Origin, Slot};
+use super::{
+    Config, Origin, Slot,
+    chains::{ChainDraft, RungDraft},
+};
 
 /// One key.
 #[derive(Debug)]
-pub struct Key {
-    /// `section.key`.
+pub struct Key<T: Clone + Default = Config> {
+    /// `section.key`; in the tables of chains and rungs the last part alone.
     pub path: &'static str,
     /// Its type and limits, and where its value lives.
-    pub slot: Slot,
+    pub slot: Slot<T>,
     /// The default as it would be written; empty for "not set" and for an empty list.
     pub default: &'static str,
     /// What it does, for people.
     pub effect: &'static str,
 }
 
-const fn key(path: &'static str, slot: Slot, default: &'static str, effect: &'static str) -> Key {
+const fn key<T: Clone + Default>(
+    path: &'static str,
+    slot: Slot<T>,
+    default: &'static str,
+    effect: &'static str,
+) -> Key<T> {
     Key { path, slot, default, effect }
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
-/// Every key there is.
+/// Every key there is, but for those of the chains.
 pub static KEYS: &[Key] = &[
     key(
         "server.data_dir",
@@ -148,7 +158,13 @@ pub static KEYS: &[Key] = &[
         "durability.refuse",
         Slot::Choice(|it| &mut it.durability.refuse),
         "durable",
-        "what the answer to a refused or held action waits for: `durable`: its record is fsynced in the log; `spooled`: it survives a killed process, not a power loss",
+        "what the answer to a refused action waits for: `durable`: its record is fsynced in the log; `spooled`: it survives a killed process, not a power loss",
+    ),
+    key(
+        "durability.approval",
+        Slot::Choice(|it| &mut it.durability.approval),
+        "durable",
+        "what the answers about approvals (asked for, decided, used) wait for, beside the fsynced commit of the change: `durable`: the log has it too; `spooled`: nothing else",
     ),
     key(
         "agents.auto_register",
@@ -156,13 +172,110 @@ pub static KEYS: &[Key] = &[
         "true",
         "registers an agent that asks for the first time; false refuses it as `unknown-agent`",
     ),
+    key(
+        "approvals.approved_for",
+        Slot::Span {
+            at: |it| &mut it.approvals.approved_for,
+            min: SECOND,
+            max: DAY.saturating_mul(7),
+        },
+        "15m",
+        "how long an approval may be used once it is given",
+    ),
 ];
+
+/// Every key of a chain, `[chains.NAME]`, but for its rungs.
+pub static CHAIN_KEYS: &[Key<ChainDraft>] = &[
+    key(
+        "timeout",
+        Slot::Span { at: |it| &mut it.timeout, min: SECOND, max: DAY.saturating_mul(30) },
+        "15m",
+        "how long all rungs together have, from the request",
+    ),
+    key(
+        "fallback",
+        Slot::Choice(|it| &mut it.fallback),
+        "deny",
+        "what silence means: `deny`: no; `park`: it stays open, without a clock; `allow`: yes, which needs `allow_acknowledged`",
+    ),
+    key(
+        "allow_acknowledged",
+        Slot::Switch(|it| &mut it.allow_acknowledged),
+        "false",
+        "says that `fallback = \"allow\"` is meant: what nobody looked at then happens",
+    ),
+    key(
+        "bind",
+        Slot::Choice(|it| &mut it.bind),
+        "action",
+        "what an approval is good for: `action`: the same action of the same agent; `session`: and in the same session",
+    ),
+];
+
+/// Every key of a rung, `[[chains.NAME.rungs]]`: at most three, the first is asked at once.
+pub static RUNG_KEYS: &[Key<RungDraft>] = &[
+    key(
+        "roles",
+        Slot::List(|it| &mut it.roles),
+        "",
+        "whoever has one of these roles may decide; without `roles` and `people`, every approver",
+    ),
+    key("people", Slot::List(|it| &mut it.people), "", "these persons may decide: `per_…`"),
+    key(
+        "after",
+        Slot::Span { at: |it| &mut it.after, min: Duration::ZERO, max: DAY.saturating_mul(30) },
+        "0s",
+        "how long the rung before has, from its arrival; nothing on the first",
+    ),
+    key(
+        "notify",
+        Slot::List(|it| &mut it.notify),
+        "log",
+        "who is told; `log` (a line in the server's log) is all there is yet",
+    ),
+    key(
+        "quorum",
+        Slot::Count { at: |it| &mut it.quorum, min: 1, max: 100 },
+        "1",
+        "how many must approve; 1 is all there is yet",
+    ),
+];
+
+/// A key as the documentation shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Documented {
+    /// Where it stands, `NAME` for a chain's name.
+    pub path: String,
+    /// Its type and limits.
+    pub kind: String,
+    /// The default as it would be written; empty for "not set".
+    pub default: &'static str,
+    /// What it does.
+    pub effect: &'static str,
+}
+
+/// Every key of every table, in order.
+#[must_use]
+pub fn documented() -> Vec<Documented> {
+    fn of<T: Clone + Default>(prefix: &str, keys: &[Key<T>]) -> Vec<Documented> {
+        let row = |key: &Key<T>| Documented {
+            path: format!("{prefix}{}", key.path),
+            kind: key.slot.type_text(),
+            default: key.default,
+            effect: key.effect,
+        };
+        keys.iter().map(row).collect()
+    }
+    [of("", KEYS), of("chains.NAME.", CHAIN_KEYS), of("chains.NAME.rungs[].", RUNG_KEYS)].concat()
+}
 
 /// What to say about a key that is not in the table.
 pub(super) fn unknown(path: &str, origin: &Origin) -> String {
-    let near = KEYS
-        .iter()
-        .map(|key| (strsim::damerau_levenshtein(path, key.path), key.path))
+    let chain = path.split('.').nth(1).unwrap_or_default();
+    let of_chain = CHAIN_KEYS.iter().map(|it| format!("chains.{chain}.{}", it.path));
+    let known = KEYS.iter().map(|it| it.path.to_owned()).chain(of_chain);
+    let near = known
+        .map(|known| (strsim::damerau_levenshtein(path, &known), known))
         .min()
         .filter(|(distance, near)| *distance <= near.len() / 3);
     let Some((_, near)) = near else {
@@ -171,7 +284,7 @@ pub(super) fn unknown(path: &str, origin: &Origin) -> String {
     match origin {
         Origin::Environment(name) => format!(
             "unknown key `{path}` in the variable `{name}`; did you mean `{}`?",
-            variable(near)
+            variable(&near)
         ),
         _ => format!("unknown key `{path}`; did you mean `{near}`?"),
     }

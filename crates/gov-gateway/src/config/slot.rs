@@ -4,17 +4,16 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{Config, Given, span};
 
-/// The type of a value, its limits, and where it lives in [`Config`].
-#[derive(Clone, Copy)]
-pub enum Slot {
+/// The type of a value, its limits, and where it lives in `T`.
+pub enum Slot<T = Config> {
     /// An IP address and a port.
-    Address(fn(&mut Config) -> &mut SocketAddr),
+    Address(fn(&mut T) -> &mut SocketAddr),
     /// True or false.
-    Switch(fn(&mut Config) -> &mut bool),
+    Switch(fn(&mut T) -> &mut bool),
     /// A whole number.
     Count {
         /// Where it lives.
-        at: fn(&mut Config) -> &mut u64,
+        at: fn(&mut T) -> &mut u64,
         /// The smallest value.
         min: u64,
         /// The largest value.
@@ -23,31 +22,31 @@ pub enum Slot {
     /// A span of time.
     Span {
         /// Where it lives.
-        at: fn(&mut Config) -> &mut Duration,
+        at: fn(&mut T) -> &mut Duration,
         /// The shortest span.
         min: Duration,
         /// The longest span.
         max: Duration,
     },
     /// A text; empty is not set.
-    Text(fn(&mut Config) -> &mut Option<String>),
+    Text(fn(&mut T) -> &mut Option<String>),
     /// A path; empty is not set.
-    Path(fn(&mut Config) -> &mut Option<PathBuf>),
+    Path(fn(&mut T) -> &mut Option<PathBuf>),
     /// A list of texts; in the environment separated by commas.
-    List(fn(&mut Config) -> &mut Vec<String>),
+    List(fn(&mut T) -> &mut Vec<String>),
     /// One of some words.
-    Choice(fn(&mut Config) -> &mut dyn Choose),
+    Choice(fn(&mut T) -> &mut dyn Choose),
     /// A database.
-    Database(fn(&mut Config) -> &mut Backend),
+    Database(fn(&mut T) -> &mut Backend),
 }
 
-impl fmt::Debug for Slot {
+impl<T: Clone + Default> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.type_text())
     }
 }
 
-impl Slot {
+impl<T: Clone + Default> Slot<T> {
     /// The type and its limits, for people.
     #[must_use]
     pub fn type_text(&self) -> String {
@@ -63,7 +62,7 @@ impl Slot {
             Self::List(_) => "list of texts".to_owned(),
             Self::Choice(at) => {
                 let words: Vec<_> =
-                    at(&mut Config::default()).words().iter().map(|it| format!("`{it}`")).collect();
+                    at(&mut T::default()).words().iter().map(|it| format!("`{it}`")).collect();
                 words.join(" or ")
             }
             Self::Database(_) => "`sqlite`".to_owned(),
@@ -79,7 +78,7 @@ impl Slot {
     }
 
     /// Sets the value; the error says what is accepted and what was received.
-    pub(super) fn set(&self, config: &mut Config, given: &Given) -> Result<(), String> {
+    pub(super) fn set(&self, config: &mut T, given: &Given) -> Result<(), String> {
         let wanted = |received: &dyn fmt::Display| {
             format!("must be {}; received `{received}`", self.wanted())
         };
@@ -138,7 +137,7 @@ impl Slot {
     }
 
     /// The effective value as it would be written in the file.
-    pub(super) fn show(&self, config: &Config) -> String {
+    pub(super) fn show(&self, config: &T) -> String {
         // The accessors borrow mutably, so they work on a copy.
         let config = &mut config.clone();
         let quoted = |text: &dyn fmt::Display| toml::Value::String(text.to_string()).to_string();
@@ -207,6 +206,32 @@ choices! {
         Durable => "durable",
         /// Until the record is in the kernel's hands.
         Spooled => "spooled",
+    }
+    /// What the answers about approvals wait for, beside their commit.
+    ApprovalDurability {
+        /// Until the change is fsynced in the signed log too.
+        #[default]
+        Durable => "durable",
+        /// For nothing else: the log has it soon.
+        Spooled => "spooled",
+    }
+    /// What it means when nobody has answered within a chain's time-out.
+    Silence {
+        /// No.
+        #[default]
+        Deny => "deny",
+        /// It stays open, without a clock.
+        Park => "park",
+        /// Yes.
+        Allow => "allow",
+    }
+    /// What an approval is good for.
+    Binding {
+        /// The same action of the same agent.
+        #[default]
+        Action => "action",
+        /// And in the same session.
+        Session => "session",
     }
     /// The least important messages that are written.
     LogLevel {

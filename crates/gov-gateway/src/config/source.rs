@@ -9,6 +9,7 @@ use toml::{
 
 use super::{
     Problem,
+    chains::CHAINS,
     keys::{KEYS, variable},
 };
 
@@ -58,6 +59,10 @@ pub enum Given {
     Switch(bool),
     /// A TOML integer.
     Number(String),
+    /// A table of chains: its keys come as settings of their own.
+    Section,
+    /// A list of tables, each with its keys.
+    Tables(Vec<Vec<(String, Self, Origin)>>),
     /// Anything else in TOML: what it is called.
     Other(&'static str),
 }
@@ -68,6 +73,8 @@ impl fmt::Display for Given {
             Self::Text(text) | Self::Number(text) => f.write_str(text),
             Self::List(texts) => write!(f, "{texts:?}"),
             Self::Switch(value) => value.fmt(f),
+            Self::Section => f.write_str("table"),
+            Self::Tables(_) => f.write_str("list of tables"),
             Self::Other(kind) => f.write_str(kind),
         }
     }
@@ -125,26 +132,44 @@ fn walk(
 ) {
     for (key, value) in table {
         let path = format!("{prefix}{}", key.get_ref());
-        let is_section = KEYS.iter().any(|it| it.path.starts_with(&format!("{path}.")));
+        let is_section =
+            path == CHAINS || KEYS.iter().any(|it| it.path.starts_with(&format!("{path}.")));
+        let origin = line(&key.span());
         match value.get_ref() {
+            // A chain without keys is one with all the defaults.
+            DeValue::Table(section) if prefix.strip_suffix('.') == Some(CHAINS) => {
+                settings.push(Setting { path: path.clone(), given: Given::Section, origin });
+                walk(section, &format!("{path}."), line, settings);
+            }
             // A section without keys says nothing, unless it is one that does not exist.
             DeValue::Table(section) if is_section || !section.is_empty() => {
                 walk(section, &format!("{path}."), line, settings);
             }
-            given => {
-                let (given, origin) = (toml_given(given), line(&key.span()));
-                settings.push(Setting { path, given, origin });
-            }
+            given => settings.push(Setting { path, given: toml_given(given, line), origin }),
         }
     }
 }
 
-fn toml_given(value: &DeValue<'_>) -> Given {
+fn toml_given(value: &DeValue<'_>, line: &dyn Fn(&Range<usize>) -> Origin) -> Given {
     match value {
         DeValue::String(text) => Given::Text(text.to_string()),
         DeValue::Boolean(value) => Given::Switch(*value),
         DeValue::Integer(number) if number.radix() == 10 => {
             Given::Number(number.as_str().to_owned())
+        }
+        DeValue::Array(items)
+            if !items.is_empty() && items.iter().all(|it| it.get_ref().is_table()) =>
+        {
+            let table = |it: &Spanned<DeValue<'_>>| {
+                let DeValue::Table(table) = it.get_ref() else { return Vec::new() };
+                let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+                    let key: &Spanned<std::borrow::Cow<'_, str>> = key;
+                    let given = toml_given(value.get_ref(), line);
+                    (key.get_ref().to_string(), given, line(&key.span()))
+                };
+                table.iter().map(entry).collect()
+            };
+            Given::Tables(items.iter().map(table).collect())
         }
         DeValue::Array(items) => {
             let texts: Option<Vec<_>> =

@@ -1,6 +1,10 @@
 //! What the configuration accepts, and what it says when it does not.
 
+use gov_escalation::chain::Fallback;
+
 use super::*;
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn file(text: &str) -> Sources {
     Sources { file: Some(("gov.toml".into(), text.to_owned())), ..Sources::default() }
@@ -20,15 +24,15 @@ fn every_default_is_accepted_by_its_own_key() {
     assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:7180");
     assert_eq!(loaded.config.durability.refuse, RefusalDurability::Durable);
     assert!(loaded.config.agents.auto_register);
-    assert!(loaded.entries().all(|(_, _, origin)| *origin == Origin::Default));
+    assert!(loaded.entries().all(|it| it.origin == Origin::Default));
+    assert_eq!(loaded.config.chains, [("default".to_owned(), Chain::standard())].into());
 }
 
 #[test]
 fn what_is_printed_reads_back_as_the_same_configuration() {
     let mut sources = file("[server]\nallowed_hosts = [\"a\", \"b\"]\nheader_timeout = \"90s\"");
     let first = load(&sources).unwrap();
-    let lines: Vec<_> =
-        first.entries().map(|(key, value, _)| format!("{} = {value}", key.path)).collect();
+    let lines: Vec<_> = first.entries().map(|it| format!("{} = {}", it.path, it.value)).collect();
     sources = file(&lines.join("\n"));
     assert_eq!(load(&sources).unwrap().config, first.config);
 }
@@ -43,8 +47,8 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     sources.flags = vec![("--listen", "server.listen", "127.0.0.1:3".to_owned())];
     assert_eq!(listen(&sources), 3);
     let loaded = load(&sources).unwrap();
-    let (_, _, origin) = loaded.entries().find(|(key, ..)| key.path == "server.listen").unwrap();
-    assert_eq!(*origin, Origin::Flag("--listen"));
+    let entry = loaded.entries().find(|it| it.path == "server.listen").unwrap();
+    assert_eq!(entry.origin, Origin::Flag("--listen"));
 }
 
 #[test]
@@ -151,4 +155,88 @@ fn text_that_is_not_toml_is_refused_at_its_line() {
 fn all_problems_are_told_at_once() {
     let message = problem(&file("server.lissten = 1\nserver.plaintext = 2"));
     assert_eq!(message.lines().count(), 2, "{message}");
+}
+
+const PROD: &str = "[chains.prod]\ntimeout = \"1h\"\nfallback = \"park\"\nbind = \"session\"\n\
+    [[chains.prod.rungs]]\nroles = [\"ops\"]\n\
+    [[chains.prod.rungs]]\npeople = [\"per_0198f0aa000070008000000000000001\"]\nafter = \"15m\"\n\
+    [approvals]\napproved_for = \"5m\"\n";
+
+#[test]
+fn a_chain_is_read_with_its_rungs_and_prints_so_that_it_reads_back() {
+    let loaded = load(&file(PROD)).unwrap();
+    let chain = &loaded.config.chains["prod"];
+    assert_eq!((chain.timeout.0, chain.approved_for.0), (MINUTE * 60, MINUTE * 5));
+    assert_eq!((chain.fallback, chain.bind_session), (Fallback::Park, true));
+    let [ops, person] = &chain.rungs[..] else { panic!("{chain:?}") };
+    assert_eq!((ops.audience(), ops.after.0), ("ops".to_owned(), Duration::ZERO));
+    assert_eq!((person.after.0, &person.notify[..]), (MINUTE * 15, &["log".to_owned()][..]));
+    assert_eq!(loaded.config.chains["default"].approved_for.0, MINUTE * 5, "of every chain");
+    let lines: Vec<_> = loaded.entries().map(|it| format!("{} = {}", it.path, it.value)).collect();
+    assert_eq!(load(&file(&lines.join("\n"))).unwrap().config, loaded.config, "{lines:#?}");
+}
+
+#[test]
+fn the_chain_default_can_be_another_and_a_variable_sets_a_value_of_a_chain() {
+    let mut sources = file("[chains.default]\n[[chains.default.rungs]]\nroles = [\"lead\"]");
+    sources.environment = vec![("GOV__CHAINS__DEFAULT__TIMEOUT".into(), "2m".into())];
+    let loaded = load(&sources).unwrap();
+    let chain = &loaded.config.chains["default"];
+    assert_eq!((chain.timeout.0, chain.rungs[0].audience()), (MINUTE * 2, "lead".to_owned()));
+    assert_eq!(loaded.config.chains.len(), 1);
+    assert!(load(&file("[chains.empty]")).unwrap().config.chains.contains_key("empty"));
+}
+
+#[test]
+fn silence_allows_only_where_somebody_said_that_it_is_meant() {
+    let allow = "[chains.c]\nfallback = \"allow\"\n";
+    let message = problem(&file(allow));
+    assert!(message.starts_with("gov.toml:2: `chains.c.fallback` = `allow` lets happen"));
+    assert!(message.contains("set `allow_acknowledged = true` beside it"), "{message}");
+    let loaded = load(&file(&format!("{allow}allow_acknowledged = true"))).unwrap();
+    assert_eq!(loaded.config.chains["c"].fallback, Fallback::Allow);
+}
+
+#[test]
+fn a_chain_that_cannot_work_is_refused_with_the_reason() {
+    let rungs = |rungs: &str| format!("[chains.c]\ntimeout = \"1h\"\n[[chains.c.rungs]]\n{rungs}");
+    let second = |keys: &str| rungs(&format!("[[chains.c.rungs]]\n{keys}"));
+    let four = rungs(&"[[chains.c.rungs]]\nafter = \"1m\"\n".repeat(3));
+    for (text, message) in [
+        (rungs("quorum = 2"), "`quorum` = 2: in this version one person's answer decides"),
+        (rungs("notify = []"), "rung 0 must notify somebody"),
+        (rungs("notify = [\"slack\"]"), "`notify` names `slack`; `log` is all there is yet"),
+        (rungs("after = \"1m\""), "rung 0 is asked at once"),
+        (second(""), "rung 1 must come after the one before it and before the time-out"),
+        (second("after = \"1h\""), "rung 1 must come after the one before it"),
+        (four, "a chain needs 1 to 3 rungs; received 4"),
+        (rungs("people = [\"ann\"]"), "`people`: `ann` is not an id"),
+        (rungs("roles = [\"\"]"), "`roles`: `role` must not be empty"),
+        (rungs("rols = [\"ops\"]"), "unknown key `rols`; did you mean `roles`?"),
+        (rungs("who = [\"ops\"]"), "unknown key `who`; known are `roles`, `people`"),
+        (rungs("after = 5"), "`after` must be a span from 0s to 30d, such as `15m`; received `5`"),
+        ("chains.c.rungs = []".into(), "`chains.c.rungs` must be a list of tables"),
+        ("chains.c = 5".into(), "`chains.c` must be a table, `[chains.c]`; received `5`"),
+        ("[chains.c]\ntimout = \"1h\"".into(), "did you mean `chains.c.timeout`?"),
+        ("[chans.c]\ntimeout = \"1h\"".into(), "did you mean `chains.c.timeout`?"),
+        ("[chains.c]\ntimeout = \"0s\"".into(), "must be a span from 1s to 30d"),
+        ("[chains.c]\nbind = \"agent\"".into(), "must be `action` or `session`"),
+        ("[chains.\"a.b\"]".into(), "unknown key `chains.a.b`"),
+        ("[chains.Prod]".into(), "a chain's name must be 1 to 64 of"),
+    ] {
+        let said = problem(&file(&text));
+        assert!(said.contains(message) && said.starts_with("gov.toml:"), "{text}\n{said}");
+    }
+}
+
+#[test]
+fn every_default_of_a_chain_and_a_rung_is_accepted_by_its_own_key() {
+    for key in keys::CHAIN_KEYS {
+        let set = key.slot.set(&mut ChainDraft::default(), &key.slot.default_given(key.default));
+        assert_eq!(set, Ok(()), "{}", key.path);
+    }
+    for key in keys::RUNG_KEYS {
+        let set = key.slot.set(&mut RungDraft::default(), &key.slot.default_given(key.default));
+        assert_eq!(set, Ok(()), "{}", key.path);
+    }
 }

@@ -65,7 +65,7 @@ mod tests {
             (format!("1{} == 1", "+1".repeat(99_999)), "line 2, column 509: a policy must hold"),
             (format!("context{}", ".a".repeat(99_999)), "at most 250 operator signs"),
         ] {
-            let said = outline(&policy(&condition)).unwrap_err().to_string();
+            let said = outline(&policy(&condition), None).unwrap_err().to_string();
             assert!(said.contains(message), "{said}");
         }
     }
@@ -77,9 +77,9 @@ mod tests {
         for condition in
             [nested, chain, format!("context.arg_text == \"{}\"", "([{+\\\"".repeat(999))]
         {
-            outline(&policy(&condition)).unwrap();
+            outline(&policy(&condition), None).unwrap();
         }
         let comment = format!("// {}\n{}", "(".repeat(999), policy("true"));
-        assert_eq!(outline(&comment).unwrap().len(), 1);
+        assert_eq!(outline(&comment, None).unwrap().len(), 1);
     }
 }

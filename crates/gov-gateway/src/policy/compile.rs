@@ -5,7 +5,12 @@ use std::{collections::HashMap, sync::OnceLock, thread};
 use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use super::{PolicyError, bounds, error::position, reads::Reads, rule::Rule};
+use super::{
+    PolicyError, bounds,
+    error::position,
+    reads::Reads,
+    rule::{Outcome, Rule},
+};
 
 /// The longest policy text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 256 * 1024;
@@ -42,6 +47,33 @@ pub(super) fn compile(text: &str) -> Result<Compiled, PolicyError> {
         let panicked = |_| PolicyError::Compiler("it panicked".to_owned());
         compiler.join().map_err(panicked)?
     })
+}
+
+/// Finds the first policy in the text whose chain is none of `known`.
+pub(super) fn check_chains(
+    text: &str,
+    policies: &cedar_policy::PolicySet,
+    rules: &HashMap<PolicyId, Rule>,
+    known: &[&str],
+) -> Result<(), PolicyError> {
+    let asks = |it: &Rule| it.outcome == Outcome::RequireApproval;
+    let problem = |(id, rule): (&PolicyId, &Rule)| {
+        let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
+        let said = format!(
+            "`{}`: `@chain(\"{chain}\")` is not configured; known are {}; add `[chains.{chain}]` to \
+             the configuration, or name one of these",
+            rule.id,
+            known.join(", "),
+            chain = rule.chain
+        );
+        Some(annotation(text, &policies.policy(id)?.to_cedar()?, &said))
+    };
+    rules
+        .iter()
+        .filter(|(_, rule)| asks(rule) && !known.contains(&rule.chain.as_str()))
+        .filter_map(problem)
+        .min_by_key(PolicyError::place)
+        .map_or(Ok(()), Err)
 }
 
 fn compile_here(text: &str) -> Result<Compiled, PolicyError> {
@@ -129,6 +161,26 @@ fn said(error: &dyn Diagnostic) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chain_that_is_not_configured_is_refused_at_the_first_policy_that_asks_it() {
+        let asks = "@outcome(\"require_approval\")";
+        let rest = "(principal, action, resource);";
+        let text = format!(
+            "@id(\"z\") {asks} @chain(\"prod\") forbid {rest}\n@id(\"y\") {asks} permit {rest}\n\
+             @id(\"x\") {asks} @chain(\"ops\") permit {rest}"
+        );
+        let Compiled { policies, rules, .. } = compile(&text).unwrap();
+        let said = |known: &[&str]| check_chains(&text, &policies, &rules, known);
+        assert_eq!(said(&["default", "ops", "prod"]), Ok(()));
+        let message = said(&["default", "ops"]).unwrap_err().to_string();
+        let wanted = "line 1, column 1: `z`: `@chain(\"prod\")` is not configured; known are \
+                      `default`, `ops`; add `[chains.prod]`";
+        assert!(message.starts_with(wanted), "{message}");
+        assert_eq!(said(&["default"]).unwrap_err().place(), Some((1, 1)));
+        assert_eq!(said(&["default", "prod"]).unwrap_err().place(), Some((3, 1)));
+        assert_eq!(said(&["ops", "prod"]).unwrap_err().place(), Some((2, 1)), "the default too");
+    }
 
     fn refused(text: &str) -> String {
         compile(text).unwrap_err().to_string()

@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use super::{PolicyError, compile::compile};
+use super::{
+    PolicyError,
+    compile::{Compiled, check_chains, compile},
+    rule::Outcome,
+};
 
 /// One policy of a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -11,18 +15,29 @@ pub struct RuleOutline {
     pub id: String,
     /// What it answers when it decides: `allow`, `warn`, `require_approval` or `refuse`.
     pub outcome: &'static str,
+    /// The chain that it asks, where it asks for an approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
 }
 
-/// Compiles `text` and says what it holds, by id.
+/// Compiles `text` and says what it holds, by id; where `chains` are given, those that it asks must
+/// be among them.
 ///
 /// # Errors
 ///
 /// [`PolicyError`]: the text cannot be activated.
-pub fn outline(text: &str) -> Result<Vec<RuleOutline>, PolicyError> {
-    let mut rules: Vec<_> = compile(text)?
-        .rules
+pub fn outline(text: &str, chains: Option<&[&str]>) -> Result<Vec<RuleOutline>, PolicyError> {
+    let Compiled { policies, rules, .. } = compile(text)?;
+    if let Some(known) = chains {
+        check_chains(text, &policies, &rules, known)?;
+    }
+    let mut rules: Vec<_> = rules
         .into_values()
-        .map(|rule| RuleOutline { id: rule.id.to_string(), outcome: rule.outcome.name() })
+        .map(|rule| RuleOutline {
+            id: rule.id.to_string(),
+            outcome: rule.outcome.name(),
+            chain: (rule.outcome == Outcome::RequireApproval).then_some(rule.chain),
+        })
         .collect();
     rules.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(rules)
@@ -39,11 +54,12 @@ mod tests {
             "@id(\"d\") permit {rest} @id(\"c\") forbid {rest} @id(\"b\") @outcome(\"warn\") \
              permit {rest} @id(\"a\") @outcome(\"require_approval\") forbid {rest}"
         );
-        let shown: Vec<_> = outline(&text)
-            .unwrap()
-            .into_iter()
-            .map(|it| format!("{} {}", it.id, it.outcome))
-            .collect();
+        let outlined = outline(&text, None).unwrap();
+        let shown: Vec<_> = outlined.iter().map(|it| format!("{} {}", it.id, it.outcome)).collect();
         assert_eq!(shown, ["a require_approval", "b warn", "c refuse", "d allow"]);
+        let chains: Vec<_> = outlined.iter().filter_map(|it| it.chain.as_deref()).collect();
+        assert_eq!(chains, ["default"]);
+        assert_eq!(outline(&text, Some(&["default"])), Ok(outlined));
+        assert!(outline(&text, Some(&["prod"])).is_err());
     }
 }

@@ -67,6 +67,15 @@ impl PolicySet {
         Ok(Self { version, protected, authorizer, policies, rules, reads })
     }
 
+    /// Whether every chain that a policy asks is one of `known`; `text` is what was compiled.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::Annotation`] for the first policy whose `@chain` is not configured.
+    pub fn check_chains(&self, text: &str, known: &[&str]) -> Result<(), PolicyError> {
+        compile::check_chains(text, &self.policies, &self.rules, known)
+    }
+
     /// The same policy, knowing where gov itself really lives and listens.
     #[must_use]
     pub fn with_protected(self, protected: Protected) -> Self {

@@ -53,7 +53,7 @@ pub enum StartError {
     Queue(#[from] OpenQueueError),
     /// The stored policy does not compile: another build may have written it.
     #[error(
-        "the stored policy, version {version}, cannot be loaded; `gov policies activate FILE` puts in one that can"
+        "the stored policy, version {version}, cannot be loaded; correct the configuration, or `gov policies activate FILE` puts in one that can"
     )]
     Policy {
         /// Which version.

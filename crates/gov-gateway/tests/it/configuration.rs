@@ -1,27 +1,22 @@
 //! The documentation of the configuration.
 
-use gov_gateway::config::keys::{KEYS, variable};
+use gov_gateway::config::keys::{Documented, documented, variable};
 
 const DOC: &str = include_str!("../../../../docs/configuration.md");
 
 #[test]
 fn the_document_lists_every_key_with_its_type_default_and_effect() {
-    for key in KEYS {
-        let default = match key.default {
+    let keys = documented();
+    for Documented { path, kind, default, effect } in &keys {
+        let default = match *default {
             "" => "not set".to_owned(),
             default => format!("`{default}`"),
         };
-        let row = format!(
-            "| `{}` | {} | {} | {} |",
-            key.path,
-            key.slot.type_text().replace('|', "\\|"),
-            default,
-            key.effect
-        );
+        let row = format!("| `{path}` | {} | {default} | {effect} |", kind.replace('|', "\\|"));
         assert!(DOC.contains(&row), "docs/configuration.md must hold\n{row}");
     }
     let rows = DOC.lines().filter(|it| it.starts_with("| `") && it.contains('.')).count();
-    assert_eq!(rows, KEYS.len(), "docs/configuration.md lists a key that does not exist");
+    assert_eq!(rows, keys.len(), "docs/configuration.md lists a key that does not exist");
 }
 
 #[test]

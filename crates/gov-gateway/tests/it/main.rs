@@ -9,6 +9,7 @@
 )]
 
 mod audit_commands;
+mod chains;
 mod check_door;
 mod commands;
 mod configuration;

@@ -76,7 +76,7 @@ async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -
         gate: Arc::new(gate),
         directory,
         registry,
-        policies: Policies::new(&db.database, Arc::clone(&clock), None),
+        policies: Policies::new(&db.database, Arc::default(), Arc::clone(&clock), None),
         health: Arc::new([]),
         meters,
         clock,

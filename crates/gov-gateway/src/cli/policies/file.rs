@@ -1,15 +1,17 @@
 //! `gov policies check`: a policy text before anybody is judged by it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
+use gov_escalation::chain::{Chain, DEFAULT_CHAIN};
 use serde_json::json;
 
 use crate::{
-    cli::{Exit, Failure, Outcome, console, tokens::json_line},
+    cli::{Exit, Failure, Outcome, Places, console, tokens::json_line},
     policy::{PolicyError, RuleOutline, outline},
 };
 
@@ -18,6 +20,10 @@ use crate::{
 pub struct Check {
     /// The policy: Cedar text.
     file: PathBuf,
+    /// The configuration (TOML) whose chains the policy may ask; without it they are not looked
+    /// for.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -25,12 +31,14 @@ pub struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Outcome {
-        match outline(&read(&self.file)?) {
+        let chains = self.chains()?;
+        let known: Option<Vec<_>> = chains.as_ref().map(|it| it.keys().map(|it| &**it).collect());
+        match outline(&read(&self.file)?, known.as_deref()) {
             Ok(rules) => {
                 if self.json {
                     json_line(&json!({ "valid": true, "rules": rules }))?;
                 } else {
-                    console::line(&listed(&rules))?;
+                    console::line(&listed(&rules, known.is_some()))?;
                 }
                 Ok(Exit::Yes)
             }
@@ -40,6 +48,14 @@ impl Check {
             }
             Err(error) => Err(Failure::of(Exit::JudgedNo, error)),
         }
+    }
+}
+
+impl Check {
+    fn chains(&self) -> Result<Option<BTreeMap<String, Chain>>, Failure> {
+        let Some(config) = &self.config else { return Ok(None) };
+        let places = Places { config: Some(config.clone()), data_dir: None };
+        Ok(Some(places.load(&[])?.config.chains))
     }
 }
 
@@ -55,11 +71,20 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn listed(rules: &[RuleOutline]) -> String {
+fn listed(rules: &[RuleOutline], chains_known: bool) -> String {
     let width = rules.iter().map(|it| it.id.len()).max().unwrap_or(0);
-    let mut lines: Vec<_> =
-        rules.iter().map(|it| format!("{:width$}  {}", it.id, it.outcome)).collect();
-    lines.push(format!("{} rules; the policy can be activated", rules.len()));
+    let chain = |it: &RuleOutline| it.chain.as_ref().map(|it| format!("  chain {it}"));
+    let row = |it: &RuleOutline| {
+        format!("{:width$}  {}{}", it.id, it.outcome, chain(it).unwrap_or_default())
+    };
+    let mut lines: Vec<_> = rules.iter().map(row).collect();
+    let own = rules.iter().any(|it| it.chain.as_deref().is_some_and(|it| it != DEFAULT_CHAIN));
+    lines.push(if own && !chains_known {
+        let more = "if its chains are configured: `--config FILE` looks for them";
+        format!("{} rules; the policy can be activated {more}", rules.len())
+    } else {
+        format!("{} rules; the policy can be activated", rules.len())
+    });
     lines.join("\n")
 }
 
