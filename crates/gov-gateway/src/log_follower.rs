@@ -1,0 +1,274 @@
+//! Carries the records of the signed log to the event store: each once in effect, in its order.
+//!
+//! ```text
+//! signed log ─ records behind the cursor ─▶ event of each ─▶ event store: events and cursor
+//!     ▲                                                                in one transaction
+//!     └── again after a failure or a crash: the same ids, which the store knows
+//! ```
+//!
+//! Each epoch is a source of its own, named by its origin. An epoch that ended is carried to its
+//! end before the next one begins.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use gov_core::{AuditEvent, Clock, Timestamp};
+use gov_deferred_audit::{
+    SignedLog,
+    signed_log::{Committed, EpochExtent, ReadLogError, StoredRecord},
+};
+use gov_retention::event_store::{AuditEventStore, StoreError};
+use gov_store::crash;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+mod convert;
+mod progress;
+
+pub use self::{
+    convert::{Unreadable, dead_letter, event_of},
+    progress::Progress,
+};
+
+/// Records read at once: with payloads of a mebibyte each they still fit.
+const READ: u64 = 16;
+
+/// What is followed. The signed log is the one that counts; a test hands in one that fails.
+#[async_trait]
+pub trait RecordSource: fmt::Debug + Send + Sync {
+    /// Every epoch there is, the first first; what is written now is the last.
+    async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError>;
+
+    /// At most `limit` records of `epoch` after `seq`, in order.
+    async fn records_of(
+        &self,
+        epoch: u64,
+        seq: u64,
+        limit: u64,
+    ) -> Result<Vec<StoredRecord>, ReadLogError>;
+}
+
+#[async_trait]
+impl RecordSource for SignedLog {
+    async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError> {
+        self.epochs().await
+    }
+
+    async fn records_of(
+        &self,
+        epoch: u64,
+        seq: u64,
+        limit: u64,
+    ) -> Result<Vec<StoredRecord>, ReadLogError> {
+        self.records_of(epoch, seq, limit).await
+    }
+}
+
+/// How a follower paces itself.
+#[derive(Clone, Copy, Debug)]
+pub struct LogFollowerConfig {
+    /// How long it waits for a commit of the log before it looks all the same.
+    pub poll_interval: Duration,
+    /// At most this many events share a transaction.
+    pub batch: usize,
+    /// About how many bytes of payload share a transaction.
+    pub batch_bytes: usize,
+    /// How long after a first failure it tries again; doubled for each further one.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub longest_pause: Duration,
+}
+
+impl Default for LogFollowerConfig {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_secs(1),
+            batch: 256,
+            batch_bytes: 4 * 1024 * 1024,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Hands the records of one log to one event store.
+#[derive(Debug)]
+pub struct LogFollower {
+    source: Arc<dyn RecordSource>,
+    store: Arc<dyn AuditEventStore>,
+    clock: Arc<dyn Clock>,
+    config: LogFollowerConfig,
+    progress: Arc<Progress>,
+    /// The last epoch that is carried to its end and can grow no more.
+    finished: AtomicU64,
+}
+
+/// What one pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CarryReport {
+    /// Events that the store has now and had not before.
+    pub new: u64,
+    /// Events that it had already.
+    pub known: u64,
+    /// Of both, those that only say that a record cannot be read.
+    pub dead_lettered: u64,
+}
+
+/// A pass ended early; what is carried stays carried.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CarryError {
+    /// The signed log cannot be read.
+    #[error("the signed log cannot be read")]
+    Log(#[from] ReadLogError),
+    /// The event store does not take the next records.
+    #[error("the event store does not take the next records")]
+    Store(#[from] StoreError),
+}
+
+impl LogFollower {
+    /// Wires the task; [`LogFollower::run`] starts it.
+    #[must_use]
+    pub fn new(
+        source: Arc<dyn RecordSource>,
+        store: Arc<dyn AuditEventStore>,
+        clock: Arc<dyn Clock>,
+        config: LogFollowerConfig,
+    ) -> Self {
+        let progress = Arc::new(Progress::new());
+        Self { source, store, clock, config, progress, finished: AtomicU64::new(0) }
+    }
+
+    /// How far it is: a part of `/readyz`.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Follows until `shutdown`, woken by commits of the log and by time; gives itself back for
+    /// [`LogFollower::finish`]. A store that fails is tried again for ever.
+    pub async fn run(
+        self,
+        mut committed: watch::Receiver<Committed>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let mut pause = self.config.first_pause;
+        loop {
+            let passed = tokio::select! {
+                () = shutdown.cancelled() => return self,
+                passed = self.run_once() => passed,
+            };
+            let works = passed.is_ok();
+            let wait = if works { self.config.poll_interval } else { pause };
+            pause = if works {
+                self.config.first_pause
+            } else {
+                (pause * 2).min(self.config.longest_pause)
+            };
+            let next_pass = self.clock.now() + wait;
+            tokio::select! {
+                () = shutdown.cancelled() => return self,
+                () = self.clock.sleep_until(next_pass) => (),
+                // A store that fails is not asked again by every commit.
+                Ok(()) = committed.changed(), if works => (),
+            }
+        }
+    }
+
+    /// Follows to the end of the log; false when `until` comes first.
+    pub async fn finish(&self, until: Timestamp) -> bool {
+        let follow = async {
+            while self.run_once().await.is_err() {
+                self.clock.sleep_until(self.clock.now() + self.config.first_pause).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = follow => true,
+            () = self.clock.sleep_until(until) => false,
+        }
+    }
+
+    /// Carries until there is nothing behind the cursor.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`CarryError`]: the next pass begins where the store's cursor is.
+    pub async fn run_once(&self) -> Result<CarryReport, CarryError> {
+        let passed = self.pass().await;
+        match &passed {
+            Ok(_) => self.progress.works(),
+            Err(error) => self.progress.failed(error),
+        }
+        passed
+    }
+
+    async fn pass(&self) -> Result<CarryReport, CarryError> {
+        let mut report = CarryReport::default();
+        let epochs = self.source.epochs().await?;
+        self.progress.log_has(&epochs);
+        let last = epochs.last().map_or(0, |it| it.epoch);
+        for epoch in epochs.iter().filter(|it| it.epoch > self.finished.load(Ordering::Relaxed)) {
+            self.carry(epoch, &mut report).await?;
+            if epoch.epoch < last {
+                self.finished.store(epoch.epoch, Ordering::Relaxed);
+            }
+        }
+        Ok(report)
+    }
+
+    async fn carry(&self, epoch: &EpochExtent, report: &mut CarryReport) -> Result<(), CarryError> {
+        let mut cursor = self.store.cursor(&epoch.origin).await?;
+        loop {
+            self.progress.reached(epoch.epoch, cursor);
+            let batch = self.batch_after(epoch, cursor).await?;
+            let Some((last, _)) = batch.events.last() else { return Ok(()) };
+            cursor = *last;
+            crash::point("log-follower-before-append");
+            let appended = self.store.append_from(&epoch.origin, batch.events).await?;
+            crash::point("log-follower-after-append");
+            report.new += appended.new;
+            report.known += appended.known;
+            report.dead_lettered += batch.dead_lettered;
+            self.progress.dead_lettered(batch.dead_lettered);
+        }
+    }
+
+    /// The events of the next records, as many as one transaction takes.
+    async fn batch_after(&self, epoch: &EpochExtent, cursor: u64) -> Result<Batch, CarryError> {
+        let (mut batch, mut cursor, mut bytes) = (Batch::default(), cursor, 0);
+        while batch.events.len() < self.config.batch && bytes < self.config.batch_bytes {
+            let room = u64::try_from(self.config.batch - batch.events.len()).unwrap_or(READ);
+            let records = self.source.records_of(epoch.epoch, cursor, room.min(READ)).await?;
+            if records.is_empty() {
+                break;
+            }
+            for record in records {
+                cursor = record.seq;
+                let event = event_of(epoch, record).unwrap_or_else(|unreadable| {
+                    tracing::error!(%unreadable, epoch = epoch.epoch, "a record is a dead letter");
+                    batch.dead_lettered += 1;
+                    dead_letter(epoch, &unreadable, self.clock.now())
+                });
+                bytes += event.payload.as_bytes().len();
+                batch.events.push((cursor, event));
+            }
+        }
+        Ok(batch)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    events: Vec<(u64, AuditEvent)>,
+    dead_lettered: u64,
+}
