@@ -6,10 +6,28 @@
 //!                                                        └▶ rejected
 //! ```
 //!
-//! [`chain`] and [`transition`] hold the rules, [`store`] the contract of the database. Start
-//! reading at [`transition`].
+//! [`chain`] and [`transition`] hold the rules, [`store`] the contract of the database.
+//! [`Approvals`] is what callers use; [`DbEscalationScheduler`] fires what is due, and [`Sender`]
+//! delivers what is written. Start reading at [`transition`].
 
 pub mod approval;
+pub mod approvals;
 pub mod chain;
+pub mod directory;
+pub mod notifier;
+pub mod scheduler;
+pub mod sender;
 pub mod store;
 pub mod transition;
+
+mod alarm;
+mod meters;
+
+pub use crate::{
+    alarm::Alarm,
+    approvals::Approvals,
+    directory::Directory,
+    notifier::{LogNotifier, Notifier, NotifyError},
+    scheduler::{DbEscalationScheduler, SchedulerConfig, TickReport},
+    sender::{SendReport, Sender, SenderConfig},
+};

@@ -1,0 +1,340 @@
+//! The service that callers use: who asks, who answers, who uses the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use gov_core::{ActionDigest, ApprovalId, Clock, PersonId, Timestamp};
+use tokio::sync::Semaphore;
+
+use crate::{
+    alarm::Alarm,
+    approval::{Approval, ApprovalRequest, Decider, Verdict},
+    directory::Directory,
+    meters::Meters,
+    store::{Applied, ApprovalFilter, ApprovalStore, StoreError, Submitted},
+    transition::{Change, Refusal},
+};
+
+/// The longest comment, in bytes.
+pub const MAX_COMMENT_BYTES: usize = 4096;
+
+/// How [`Approvals::wait`] looks.
+#[derive(Clone, Copy, Debug)]
+pub struct ApprovalsConfig {
+    /// How often a waiter asks the store whether another process has the answer.
+    pub poll_interval: Duration,
+    /// How many may wait at a time; one more is answered at once.
+    pub max_waiters: usize,
+}
+
+impl Default for ApprovalsConfig {
+    fn default() -> Self {
+        Self { poll_interval: Duration::from_millis(500), max_waiters: 1024 }
+    }
+}
+
+/// Requests, decisions and uses of approvals. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Approvals {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn ApprovalStore>,
+    directory: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    alarm: Arc<Alarm>,
+    waiters: Semaphore,
+    config: ApprovalsConfig,
+    meters: Meters,
+}
+
+/// What a person says about an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// The digest that the person saw.
+    pub digest: ActionDigest,
+    /// In their own words, at most [`MAX_COMMENT_BYTES`].
+    pub comment: Option<String>,
+}
+
+/// A decision that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The approval after it.
+    pub approval: Approval,
+    /// Where it stands in the history.
+    pub position: u64,
+}
+
+/// Why a decision does not count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecideError {
+    /// No such approval.
+    #[error("no approval `{0}`")]
+    NotFound(ApprovalId),
+    /// This person may not decide: somebody else must.
+    #[error("{reason}")]
+    NotAllowed {
+        /// Why not.
+        reason: Objection,
+    },
+    /// The comment cannot be kept: correct it.
+    #[error("`comment` {0}")]
+    Comment(CommentProblem),
+    /// The approval does not take it: look at it again.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// As from [`ApprovalStore::apply`].
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// Why a person may not decide.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Objection {
+    /// Nobody, or somebody who was disabled.
+    #[error("`{0}` is unknown or disabled")]
+    Unknown(PersonId),
+    /// Nobody approves the requests of an agent of their own.
+    #[error("`{0}` owns the agent that asks, so somebody else must decide")]
+    OwnsAgent(PersonId),
+    /// No rung that was asked so far admits them.
+    #[error("`{person}` is not among those who are asked: {audience}")]
+    NotAsked {
+        /// Who wants to decide.
+        person: PersonId,
+        /// Who may.
+        audience: String,
+    },
+}
+
+/// What is wrong with a comment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommentProblem {
+    /// Too long; in bytes.
+    #[error("must be at most {MAX_COMMENT_BYTES} bytes long; received {0}")]
+    TooLong(usize),
+    /// It would steer a terminal.
+    #[error("must not contain a control character; received U+{0:04X}")]
+    Control(u32),
+}
+
+impl Approvals {
+    /// Wires the service.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn ApprovalStore>,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+        config: ApprovalsConfig,
+    ) -> Self {
+        let waiters = Semaphore::new(config.max_waiters);
+        let (alarm, meters) = (Arc::new(Alarm::new()), Meters::new());
+        let inner = Inner { store, directory, clock, alarm, waiters, config, meters };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What the scheduler and the sender of this process listen to.
+    #[must_use]
+    pub fn alarm(&self) -> Arc<Alarm> {
+        Arc::clone(&self.inner.alarm)
+    }
+
+    /// Opens an approval, or joins the open one with the same digest.
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::submit`].
+    pub async fn submit(&self, request: ApprovalRequest) -> Result<Submitted, StoreError> {
+        let it = &*self.inner;
+        let submitted = it.store.submit(request, it.clock.now()).await?;
+        if submitted.position.is_some() {
+            it.meters.requested.increment(1);
+            it.alarm.armed(submitted.approval.due_at);
+            it.alarm.mailed();
+        }
+        Ok(submitted)
+    }
+
+    /// Takes a person's answer.
+    ///
+    /// It counts if the person is among those who were asked so far and owns not the agent that
+    /// asks, and if nobody (and not the time-out) was faster.
+    ///
+    /// # Errors
+    ///
+    /// [`DecideError`]: nothing has changed; [`StoreError::Unknown`] in it: look at the approval.
+    pub async fn decide(
+        &self,
+        id: ApprovalId,
+        decision: Decision,
+        decider: Decider,
+    ) -> Result<Decided, DecideError> {
+        let it = &*self.inner;
+        if let Some(problem) = decision.comment.as_deref().and_then(problem) {
+            return Err(DecideError::Comment(problem));
+        }
+        // A rung that is reached meanwhile admits more people, never fewer.
+        let approval = it.store.get(id).await?;
+        if let Some(reason) = it.objection(&approval, decider.person_id) {
+            return Err(DecideError::NotAllowed { reason });
+        }
+        let Decision { verdict, digest, comment } = decision;
+        let change = Change::Decide { verdict, digest, decider, comment };
+        match it.store.apply(id, change, it.clock.now()).await? {
+            Applied::Done { approval, position } => {
+                it.meters.decided(verdict);
+                it.alarm.armed(approval.due_at);
+                it.alarm.answered();
+                Ok(Decided { approval: *approval, position })
+            }
+            Applied::Refused { refusal, .. } => Err(DecideError::Refused(refusal)),
+        }
+    }
+
+    /// Uses an approval for the action with this digest: once, or again under the same key, which
+    /// is [`Refusal::Replayed`].
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::apply`].
+    pub async fn consume(
+        &self,
+        id: ApprovalId,
+        digest: ActionDigest,
+        policy_version: u64,
+        idempotency_key: Option<String>,
+    ) -> Result<Applied, StoreError> {
+        let it = &*self.inner;
+        let change = Change::Consume { digest, policy_version, idempotency_key };
+        let applied = it.store.apply(id, change, it.clock.now()).await?;
+        if matches!(applied, Applied::Done { .. }) {
+            it.meters.consumed.increment(1);
+        }
+        Ok(applied)
+    }
+
+    /// Withdraws an approval: `actor` is a person, the agent, or `system:policy` with the version
+    /// that overtook it.
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::apply`].
+    pub async fn cancel(
+        &self,
+        id: ApprovalId,
+        actor: String,
+        reason: String,
+        policy_version: Option<u64>,
+    ) -> Result<Applied, StoreError> {
+        let it = &*self.inner;
+        let change = Change::Cancel { actor, reason, policy_version };
+        let applied = it.store.apply(id, change, it.clock.now()).await?;
+        if matches!(applied, Applied::Done { .. }) {
+            it.meters.cancelled.increment(1);
+            it.alarm.answered();
+        }
+        Ok(applied)
+    }
+
+    /// One approval as it stands.
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::get`].
+    pub async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {
+        self.inner.store.get(id).await
+    }
+
+    /// The open approval with this digest, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::find_open`].
+    pub async fn find_open(&self, digest: &ActionDigest) -> Result<Option<Approval>, StoreError> {
+        self.inner.store.find_open(digest).await
+    }
+
+    /// At most `limit` approvals that fit, the newest first, older than `before`.
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::list`].
+    pub async fn list(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, StoreError> {
+        self.inner.store.list(filter, before, limit).await
+    }
+
+    /// The approval once it awaits no answer any more, whoever gave it; or as it is at `until`.
+    ///
+    /// An answer of this process is seen at once, one of another process within a poll interval.
+    /// Cancel safe. Where too many wait already it is answered at once.
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::get`].
+    pub async fn wait(&self, id: ApprovalId, until: Timestamp) -> Result<Approval, StoreError> {
+        let it = &*self.inner;
+        let place = it.waiters.try_acquire();
+        // Subscribed before the store is read, so that an answer after that is not missed.
+        let mut answers = it.alarm.answers();
+        loop {
+            let approval = it.store.get(id).await?;
+            let now = it.clock.now();
+            if !approval.status.awaits_answer() || until <= now || place.is_err() {
+                return Ok(approval);
+            }
+            tokio::select! {
+                // The sender lives in `self`, so the channel cannot close while we wait.
+                _ = answers.changed() => (),
+                () = it.clock.sleep_until(until.min(now + it.config.poll_interval)) => (),
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn objection(&self, approval: &Approval, person: PersonId) -> Option<Objection> {
+        let Some(roles) = self.directory.roles_of(person) else {
+            return Some(Objection::Unknown(person));
+        };
+        if self.directory.owners_of(&approval.request.agent_id).contains(&person) {
+            return Some(Objection::OwnsAgent(person));
+        }
+        let chain = &approval.request.chain;
+        let asked: Vec<_> = (0..=approval.rung).map_while(|it| chain.rung(it)).collect();
+        if asked.iter().any(|it| it.admits(person, &roles)) {
+            return None;
+        }
+        let audience: Vec<_> = asked.iter().map(|it| it.audience()).collect();
+        Some(Objection::NotAsked { person, audience: audience.join(", ") })
+    }
+}
+
+impl From<StoreError> for DecideError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(id) => Self::NotFound(id),
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// Line feeds and tabs are a person's; other controls are not.
+fn problem(comment: &str) -> Option<CommentProblem> {
+    if comment.len() > MAX_COMMENT_BYTES {
+        return Some(CommentProblem::TooLong(comment.len()));
+    }
+    let control = comment.chars().find(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t'));
+    control.map(|it| CommentProblem::Control(it.into()))
+}
