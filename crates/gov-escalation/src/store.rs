@@ -18,6 +18,12 @@ use crate::{
 #[cfg(feature = "test-util")]
 pub mod conformance;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod rows;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 /// Keeps approvals and their timers.
 ///

@@ -1,3 +1,5 @@
 //! Every backend against the one contract.
 
 mod memory;
+mod postgres;
+mod sqlite;

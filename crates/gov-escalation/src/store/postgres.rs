@@ -1,0 +1,173 @@
+//! Keeps approvals in PostgreSQL, tables `escalation_*`.
+//!
+//! Whoever changes an approval locks its timer first, and moves the history's counter last: the one
+//! lock orders the changes of an approval, the other the commits of all.
+
+use async_trait::async_trait;
+use gov_core::{ActionDigest, ApprovalId, Timestamp};
+use gov_store::{
+    crash,
+    migrations::{Component, Migration},
+};
+use sqlx::{PgPool, Postgres, Transaction};
+
+use super::{
+    Applied, ApprovalFilter, ApprovalStore, Fired, StoreError, Submitted,
+    rows::{SealedStep, unavailable},
+};
+use crate::{
+    approval::{Approval, ApprovalRequest},
+    transition::{self, Change},
+};
+
+mod approvals;
+mod batch;
+mod fire;
+mod history;
+mod outbox;
+
+use self::batch::Batch;
+
+/// The tables of approvals.
+pub const COMPONENT: Component = Component {
+    name: "escalation",
+    migrations: &[Migration {
+        version: 1,
+        what: "escalation",
+        sql: include_str!("../../migrations/postgres/0001_escalation.sql"),
+        min_reader: 1,
+    }],
+};
+
+/// How often a request may find its action closed while it tries to join it.
+const TRIES: u32 = 8;
+
+/// A store shared by every process that reaches the database. Clones share the pool.
+///
+/// What it writes is as durable as the database's `synchronous_commit` says.
+#[derive(Clone, Debug)]
+pub struct PgApprovalStore {
+    pool: PgPool,
+}
+
+impl PgApprovalStore {
+    /// Uses `pool`, whose database has the tables of [`COMPONENT`].
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Opens the approval of `step`; `None` if there is an open one for its action.
+    async fn open(&self, step: &SealedStep) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        if !approvals::insert(&mut tx, &step.approval).await? {
+            return Ok(None);
+        }
+        let mut batch = Batch::default();
+        batch.tell(step)?;
+        let position = batch.write(&mut tx).await?;
+        commit(tx).await?;
+        Ok(Some(position))
+    }
+}
+
+#[async_trait]
+impl ApprovalStore for PgApprovalStore {
+    async fn submit(
+        &self,
+        request: ApprovalRequest,
+        now: Timestamp,
+    ) -> Result<Submitted, StoreError> {
+        let digest = request.digest;
+        let step = transition::open(ApprovalId::at(now), request, now);
+        let step = SealedStep::of(step, None).map_err(unavailable)?;
+        for _ in 0..TRIES {
+            if let Some(position) = self.open(&step).await? {
+                return Ok(Submitted { approval: step.approval, position: Some(position) });
+            }
+            if let Some(approval) = self.find_open(&digest).await? {
+                return Ok(Submitted { approval, position: None });
+            }
+            // It was closed between the two looks.
+        }
+        Err(StoreError::Unavailable("the action opens and closes all the time".into()))
+    }
+
+    async fn apply(
+        &self,
+        id: ApprovalId,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let before = approvals::lock(&mut tx, id).await?;
+        let step = match transition::apply(&before, &change, now) {
+            Ok(it) => SealedStep::of(it, Some(&before)).map_err(unavailable)?,
+            Err(refusal) => {
+                return Ok(Applied::Refused { approval: Box::new(before), refusal });
+            }
+        };
+        let mut batch = Batch::default();
+        batch.take(&step)?;
+        let position = batch.write(&mut tx).await?;
+        commit(tx).await?;
+        Ok(Applied::Done { approval: Box::new(step.approval), position })
+    }
+
+    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let due = fire::lock_due(&mut tx, now, limit).await?;
+        if due.is_empty() {
+            tx.rollback().await?;
+            return Ok(Fired::default());
+        }
+        let fired = fire::write(&mut tx, &due, now).await?;
+        commit(tx).await?;
+        Ok(fired)
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        fire::next_deadline(&self.pool).await
+    }
+
+    async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {
+        approvals::get(&self.pool, id).await
+    }
+
+    async fn find_open(&self, digest: &ActionDigest) -> Result<Option<Approval>, StoreError> {
+        approvals::find_open(&self.pool, digest).await
+    }
+
+    async fn list(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, StoreError> {
+        approvals::list(&self.pool, filter, before, limit).await
+    }
+}
+
+/// Before the commit every failure undoes everything.
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        unavailable(error)
+    }
+}
+
+async fn commit(tx: Transaction<'_, Postgres>) -> Result<(), StoreError> {
+    crash::point("escalation-before-commit");
+    tx.commit().await.map_err(|error| StoreError::Unknown(Box::new(error)))?;
+    crash::point("escalation-after-commit");
+    Ok(())
+}
+
+/// What became of a statement that is its own transaction: if the server refused it, nothing.
+fn fate(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => {
+            StoreError::Unknown(Box::new(error))
+        }
+        other => unavailable(other),
+    }
+}

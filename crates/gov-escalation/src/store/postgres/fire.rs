@@ -1,0 +1,97 @@
+//! Firing due timers.
+
+use chrono::{DateTime, Utc};
+use gov_core::Timestamp;
+use sqlx::{PgConnection, PgExecutor, Row as _};
+use uuid::Uuid;
+
+use super::{approvals, batch::Batch};
+use crate::store::{
+    Fired, StoreError,
+    rows::{Plan, Planned, plan},
+};
+
+/// Locks the first `limit` due timers; one that another transaction holds is left to it.
+pub(super) async fn lock_due(
+    tx: &mut PgConnection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    let rows = sqlx::query(
+        "select approval_id from escalation_timer
+         where due_at <= $1 and unreadable is null
+         order by due_at, approval_id limit $2
+         for update skip locked",
+    )
+    .bind(DateTime::<Utc>::from(now))
+    .bind(i64::from(limit))
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get("approval_id")?)).collect()
+}
+
+/// Fires the locked timers.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    locked: &[Uuid],
+    now: Timestamp,
+) -> Result<Fired, StoreError> {
+    // Read by a statement of its own, which began after the locks were taken: what it sees stays.
+    let due = approvals::get_due(tx, locked).await?;
+    let mut fired = Fired::default();
+    let mut planned = Vec::with_capacity(due.len());
+    for (id, generation, read) in due {
+        let it = plan(id, generation, read, now)?;
+        fired.add(it.counts);
+        planned.push(it);
+    }
+    put_away(tx, &planned).await?;
+    let mut batch = Batch::default();
+    for it in &planned {
+        if let Plan::Step(step) = &it.plan {
+            batch.take(step)?;
+        }
+    }
+    batch.write(tx).await?;
+    Ok(fired)
+}
+
+/// Stops the clocks of what is over, and sets aside what cannot be read.
+async fn put_away(tx: &mut PgConnection, planned: &[Planned]) -> Result<(), StoreError> {
+    let (mut ids, mut reasons) = (Vec::new(), Vec::new());
+    for it in planned {
+        match &it.plan {
+            Plan::Step(_) => continue,
+            Plan::Stop => reasons.push(None),
+            Plan::SetAside(why) => reasons.push(Some(why.as_str())),
+        }
+        ids.push(it.id.as_uuid());
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update escalation_timer t
+         set unreadable = new.why, due_at = case when new.why is null then null else t.due_at end
+         from unnest($1::uuid[], $2::text[]) as new (approval_id, why)
+         where t.approval_id = new.approval_id",
+    )
+    .bind(ids)
+    .bind(reasons)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn next_deadline(
+    executor: impl PgExecutor<'_>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let row = sqlx::query(
+        "select due_at from escalation_timer
+         where due_at is not null and unreadable is null order by due_at limit 1",
+    )
+    .fetch_optional(executor)
+    .await?;
+    // Out of the calendar is never, or overdue: no reason to stop the clock of all others.
+    row.as_ref().map(|row| approvals::clamped_time(row, "due_at")).transpose()
+}

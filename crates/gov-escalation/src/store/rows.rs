@@ -1,0 +1,263 @@
+//! What both SQL backends store, in the values that both dialects have: words, numbers and JSON.
+//!
+//! A backend reads its columns into these rows; here they become approvals again, or the name of
+//! the column that nobody can read.
+
+use gov_core::{ActionDigest, ApprovalId, Payload, Timestamp, payload::SALT_BYTES};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::{
+    approval::{
+        Approval, ApprovalRequest, Consumption, HistoryRow, HumanAnswer, Notification, Status,
+    },
+    chain::Chain,
+};
+
+mod plan;
+mod sealed;
+
+pub(super) use self::{
+    plan::{Plan, Planned, plan},
+    sealed::SealedStep,
+};
+
+/// The version of a chain's JSON.
+const CHAIN_VERSION: u8 = 1;
+
+/// One approval with its timer. Times are microseconds since 1970.
+#[derive(Debug)]
+pub(super) struct ApprovalRow {
+    pub(super) digest: Vec<u8>,
+    pub(super) agent_id: String,
+    pub(super) session_id: Option<String>,
+    pub(super) team_id: Option<String>,
+    pub(super) action_kind: String,
+    pub(super) content: String,
+    pub(super) rule_id: String,
+    pub(super) reason: String,
+    pub(super) risk: Option<String>,
+    pub(super) policy_version: i64,
+    pub(super) chain: String,
+    pub(super) submitted_at: i64,
+    pub(super) status: String,
+    pub(super) expires_at: Option<i64>,
+    pub(super) answered_by: Option<String>,
+    pub(super) answered_at: Option<i64>,
+    pub(super) comment: Option<String>,
+    pub(super) consumed_at: Option<i64>,
+    pub(super) consumed_under: Option<i64>,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) rung: i64,
+    pub(super) arrived_at: i64,
+    pub(super) due_at: Option<i64>,
+    pub(super) generation: i64,
+}
+
+/// One history row with what it takes from its approval.
+#[derive(Debug)]
+pub(super) struct StoredEntry {
+    pub(super) position: i64,
+    pub(super) at: i64,
+    pub(super) kind: String,
+    pub(super) actor: String,
+    pub(super) policy_version: Option<i64>,
+    pub(super) from_role: Option<String>,
+    pub(super) to_role: Option<String>,
+    pub(super) payload: Vec<u8>,
+    pub(super) salt: Vec<u8>,
+    pub(super) agent_id: String,
+    pub(super) session_id: Option<String>,
+    pub(super) action_kind: String,
+    pub(super) digest: Vec<u8>,
+    pub(super) rule_id: String,
+    pub(super) reason: String,
+}
+
+/// The JSON of a chain, with its version in front.
+#[derive(Serialize, Deserialize)]
+struct Versioned<C> {
+    v: u8,
+    chain: C,
+}
+
+/// Names the column of a value that cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns {
+    id: ApprovalId,
+}
+
+impl ApprovalRow {
+    /// The approval `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] with the first column that makes no sense.
+    pub(super) fn read(self, id: ApprovalId) -> Result<Approval, StoreError> {
+        let columns = Columns::of(id);
+        let request = ApprovalRequest {
+            digest: columns.digest(&self.digest)?,
+            agent_id: columns.word("agent_id", &self.agent_id)?,
+            session_id: columns.optional_word("session_id", self.session_id.as_deref())?,
+            team_id: columns.optional_word("team_id", self.team_id.as_deref())?,
+            action_kind: self.action_kind,
+            content: columns.must("content", serde_json::from_str(&self.content).ok())?,
+            rule_id: columns.word("rule_id", &self.rule_id)?,
+            reason: self.reason,
+            risk: self.risk,
+            policy_version: columns.number("policy_version", self.policy_version)?,
+            chain: columns.must("chain", chain_from(&self.chain))?,
+        };
+        let answer = match (self.answered_by, self.answered_at) {
+            (Some(actor), Some(at)) => {
+                let at = columns.time("answered_at", at)?;
+                Some(HumanAnswer { actor, at, comment: self.comment })
+            }
+            _ => None,
+        };
+        let consumption = match (self.consumed_at, self.consumed_under) {
+            (Some(at), Some(policy_version)) => Some(Consumption {
+                at: columns.time("consumed_at", at)?,
+                policy_version: columns.number("consumed_under", policy_version)?,
+                idempotency_key: self.idempotency_key,
+            }),
+            _ => None,
+        };
+        Ok(Approval {
+            id,
+            request,
+            status: columns.must("status", Status::from_word(&self.status))?,
+            rung: columns.number("rung", self.rung)?,
+            arrived_at: columns.time("arrived_at", self.arrived_at)?,
+            submitted_at: columns.time("submitted_at", self.submitted_at)?,
+            expires_at: self.expires_at.map(|it| columns.time("expires_at", it)).transpose()?,
+            due_at: self.due_at.map(|it| columns.deadline("due_at", it)).transpose()?,
+            answer,
+            consumption,
+            generation: columns.number("generation", self.generation)?,
+        })
+    }
+}
+
+impl StoredEntry {
+    /// The row of the history of `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] with the first column that makes no sense.
+    pub(super) fn read(self, id: ApprovalId) -> Result<HistoryRow, StoreError> {
+        let columns = Columns::of(id);
+        let salt: Option<[u8; SALT_BYTES]> = self.salt.try_into().ok();
+        let policy_version = self.policy_version;
+        Ok(HistoryRow {
+            position: columns.number("position", self.position)?,
+            approval_id: id,
+            at: columns.time("at", self.at)?,
+            kind: columns.word("kind", &self.kind)?,
+            actor: self.actor,
+            policy_version: policy_version
+                .map(|it| columns.number("policy_version", it))
+                .transpose()?,
+            from_role: self.from_role,
+            to_role: self.to_role,
+            payload: Payload::from_parts(self.payload, columns.must("salt", salt)?),
+            agent_id: columns.word("agent_id", &self.agent_id)?,
+            session_id: columns.optional_word("session_id", self.session_id.as_deref())?,
+            action_kind: self.action_kind,
+            digest: columns.digest(&self.digest)?,
+            rule_id: columns.word("rule_id", &self.rule_id)?,
+            reason: self.reason,
+        })
+    }
+}
+
+impl Columns {
+    pub(super) fn of(id: ApprovalId) -> Self {
+        Self { id }
+    }
+
+    pub(super) fn corrupt(self, column: &'static str) -> StoreError {
+        StoreError::Corrupt { id: self.id, column }
+    }
+
+    pub(super) fn must<T>(self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
+        value.ok_or_else(|| self.corrupt(column))
+    }
+
+    pub(super) fn number<N: TryFrom<i64>>(
+        self,
+        column: &'static str,
+        number: i64,
+    ) -> Result<N, StoreError> {
+        self.must(column, N::try_from(number).ok())
+    }
+
+    pub(super) fn time(self, column: &'static str, micros: i64) -> Result<Timestamp, StoreError> {
+        self.must(column, Timestamp::from_micros(micros))
+    }
+
+    /// A time beyond the end of the calendar is never, and not unreadable.
+    pub(super) fn deadline(
+        self,
+        column: &'static str,
+        micros: i64,
+    ) -> Result<Timestamp, StoreError> {
+        self.time(column, micros.min(Timestamp::MAX.as_micros()))
+    }
+
+    fn word<T: std::str::FromStr>(self, column: &'static str, word: &str) -> Result<T, StoreError> {
+        self.must(column, word.parse().ok())
+    }
+
+    fn optional_word<T: std::str::FromStr>(
+        self,
+        column: &'static str,
+        word: Option<&str>,
+    ) -> Result<Option<T>, StoreError> {
+        word.map(|it| self.word(column, it)).transpose()
+    }
+
+    fn digest(self, bytes: &[u8]) -> Result<ActionDigest, StoreError> {
+        let bytes = bytes.try_into().ok();
+        Ok(ActionDigest::from_bytes(self.must("digest", bytes)?))
+    }
+}
+
+/// A message with its JSON read.
+pub(super) fn notification(
+    message: Notification,
+    content: &str,
+) -> Result<Notification, StoreError> {
+    let columns = Columns::of(message.approval_id);
+    let content = columns.must("content", serde_json::from_str(content).ok())?;
+    Ok(Notification { content, ..message })
+}
+
+/// Leaves out what nobody can read, so that it stops no other. It is leased all the same: until
+/// somebody repairs it, it comes up again when the lease runs out, and is told again.
+pub(super) fn readable<T>(row: Result<T, StoreError>) -> Option<T> {
+    row.inspect_err(|error| {
+        tracing::error!(error = error as &dyn std::error::Error, "a stored row is left out");
+    })
+    .ok()
+}
+
+/// A chain as it is stored.
+pub(super) fn chain_text(chain: &Chain) -> Result<String, StoreError> {
+    serde_json::to_string(&Versioned { v: CHAIN_VERSION, chain }).map_err(unavailable)
+}
+
+fn chain_from(text: &str) -> Option<Chain> {
+    let stored: Versioned<Chain> = serde_json::from_str(text).ok()?;
+    (stored.v == CHAIN_VERSION).then_some(stored.chain)
+}
+
+/// A number as it is stored: both dialects end at 2⁶³ - 1.
+pub(super) fn integer(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(unavailable)
+}
+
+/// The backend failed, and nothing was changed.
+pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}

@@ -1,0 +1,85 @@
+//! What the clock does to one due timer, worked out before anything is written.
+
+use gov_core::{ApprovalId, Timestamp, payload::SealError};
+
+use super::{SealedStep, unavailable};
+use crate::{
+    approval::Approval,
+    store::{Fired, StoreError},
+    transition,
+};
+
+/// What is to be written for one due timer, if its generation is still the one that was read.
+#[derive(Debug)]
+pub(in crate::store) struct Planned {
+    pub(in crate::store) id: ApprovalId,
+    /// As it was read, whether it makes sense or not.
+    pub(in crate::store) generation: i64,
+    pub(in crate::store) plan: Plan,
+    /// What it counts as.
+    pub(in crate::store) counts: Fired,
+}
+
+/// What one due timer is for.
+#[derive(Debug)]
+pub(in crate::store) enum Plan {
+    /// The approval takes a step.
+    Step(Box<SealedStep>),
+    /// The approval is over: its clock is stopped.
+    Stop,
+    /// The approval cannot be read: it is set aside for this reason.
+    SetAside(String),
+}
+
+/// Asks the rules what becomes of a due approval, as it was read.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`] without randomness; whatever is wrong with the row itself is a
+/// [`Plan::SetAside`].
+pub(in crate::store) fn plan(
+    id: ApprovalId,
+    generation: i64,
+    read: Result<Approval, StoreError>,
+    now: Timestamp,
+) -> Result<Planned, StoreError> {
+    let mut counts = Fired::default();
+    let mut set_aside = |why: String| {
+        counts.set_aside = 1;
+        Plan::SetAside(why)
+    };
+    let plan = match read {
+        Err(StoreError::Corrupt { column, .. }) => set_aside(format!("invalid `{column}`")),
+        Err(StoreError::NotFound(_)) => set_aside("a timer without an approval".to_owned()),
+        Err(other) => return Err(other),
+        Ok(approval) => match transition::fire(&approval, now) {
+            None => {
+                counts.stale = 1;
+                Plan::Stop
+            }
+            Some(step) => {
+                counts.count(&approval, &step);
+                match SealedStep::of(step, Some(&approval)) {
+                    Ok(step) => Plan::Step(Box::new(step)),
+                    Err(error @ SealError::NoRandomness(_)) => return Err(unavailable(error)),
+                    Err(error) => {
+                        counts = Fired { set_aside: 1, ..Fired::default() };
+                        Plan::SetAside(error.to_string())
+                    }
+                }
+            }
+        },
+    };
+    Ok(Planned { id, generation, plan, counts })
+}
+
+impl Fired {
+    /// Adds what another timer counts as.
+    pub(in crate::store) fn add(&mut self, other: Self) {
+        self.escalated += other.escalated;
+        self.fell_back += other.fell_back;
+        self.expired += other.expired;
+        self.set_aside += other.set_aside;
+        self.stale += other.stale;
+    }
+}

@@ -1,0 +1,178 @@
+//! Keeps approvals in one SQLite file, tables `escalation_*`.
+//!
+//! Times are whole microseconds since 1970, ids 16-byte blobs. Everything that is written is
+//! *durable*: its fsync has returned. Other processes may write the same file.
+
+use async_trait::async_trait;
+use gov_core::{ActionDigest, ApprovalId, Timestamp};
+use gov_store::{
+    crash,
+    migrations::{Component, Migration},
+    sqlite::{ReadError, Readers, Sync, WriteError, Writer},
+};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
+
+use super::{
+    Applied, ApprovalFilter, ApprovalStore, Fired, StoreError, Submitted,
+    rows::{SealedStep, unavailable},
+};
+use crate::{
+    approval::{Approval, ApprovalRequest},
+    transition::{self, Change},
+};
+
+mod approvals;
+mod fire;
+mod history;
+mod outbox;
+mod steps;
+
+/// The tables of approvals.
+pub const COMPONENT: Component = Component {
+    name: "escalation",
+    migrations: &[Migration {
+        version: 1,
+        what: "escalation",
+        sql: include_str!("../../migrations/sqlite/0001_escalation.sql"),
+        min_reader: 1,
+    }],
+};
+
+/// A store for one host. Clones share the file.
+#[derive(Clone, Debug)]
+pub struct SqliteApprovalStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteApprovalStore {
+    /// Uses the doors of a file that has the tables of [`COMPONENT`].
+    #[must_use]
+    pub fn new(writer: Writer, readers: Readers) -> Self {
+        Self { writer, readers }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.write(Sync::Full, job).await.map_err(|error| match error {
+            WriteError::Job(error) => error,
+            WriteError::Commit(source) => StoreError::Unknown(Box::new(source)),
+            other => unavailable(other),
+        })
+    }
+
+    /// Like `write`, for what changes approvals: a test can let the process die around it.
+    async fn change<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = self
+            .write(|tx| {
+                let done = job(tx)?;
+                crash::point("escalation-before-commit");
+                Ok(done)
+            })
+            .await?;
+        crash::point("escalation-after-commit");
+        Ok(done)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(job).await.map_err(|error| match error {
+            ReadError::Job(error) => error,
+            other => unavailable(other),
+        })
+    }
+}
+
+#[async_trait]
+impl ApprovalStore for SqliteApprovalStore {
+    async fn submit(
+        &self,
+        request: ApprovalRequest,
+        now: Timestamp,
+    ) -> Result<Submitted, StoreError> {
+        let digest = request.digest;
+        let step = transition::open(ApprovalId::at(now), request, now);
+        let step = SealedStep::of(step, None).map_err(unavailable)?;
+        self.change(move |tx| {
+            // One writer at a time: nobody can open another between this look and the insert.
+            if let Some(approval) = approvals::find_open(tx, &digest)? {
+                return Ok(Submitted { approval, position: None });
+            }
+            let position = steps::open(tx, &step)?;
+            Ok(Submitted { approval: step.approval, position: Some(position) })
+        })
+        .await
+    }
+
+    async fn apply(
+        &self,
+        id: ApprovalId,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        self.change(move |tx| {
+            let before = approvals::get(tx, id)?;
+            let step = match transition::apply(&before, &change, now) {
+                Ok(it) => SealedStep::of(it, Some(&before)).map_err(unavailable)?,
+                Err(refusal) => {
+                    return Ok(Applied::Refused { approval: Box::new(before), refusal });
+                }
+            };
+            let position = steps::Steps::of(tx)?.take(&step)?;
+            Ok(Applied::Done { approval: Box::new(step.approval), position })
+        })
+        .await
+    }
+
+    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+        // Read and judged before the transaction: the rules hold up no other writer of the file,
+        // and as long as nothing is due nobody takes the write lock. The generation decides below.
+        let planned = self.read(move |connection| fire::plan_due(connection, now, limit)).await?;
+        if planned.is_empty() {
+            return Ok(Fired::default());
+        }
+        self.change(move |tx| fire::write(tx, &planned)).await
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(fire::next_deadline).await
+    }
+
+    async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {
+        self.read(move |connection| approvals::get(connection, id)).await
+    }
+
+    async fn find_open(&self, digest: &ActionDigest) -> Result<Option<Approval>, StoreError> {
+        let digest = *digest;
+        self.read(move |connection| approvals::find_open(connection, &digest)).await
+    }
+
+    async fn list(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |connection| approvals::list(connection, &filter, before, limit)).await
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        unavailable(error)
+    }
+}
+
+/// One number, if there is a row and it is not null.
+fn number(connection: &Connection, sql: &str) -> Result<Option<i64>, StoreError> {
+    let row = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(row.flatten())
+}

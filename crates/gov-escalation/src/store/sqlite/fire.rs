@@ -1,0 +1,77 @@
+//! Firing due timers.
+
+use gov_core::Timestamp;
+use rusqlite::{Connection, Transaction, params};
+
+use super::{approvals, number, steps::Steps};
+use crate::store::{
+    Fired, StoreError,
+    rows::{Plan, Planned, plan},
+};
+
+/// What becomes of the first `limit` due timers, by deadline, then id.
+pub(super) fn plan_due(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Planned>, StoreError> {
+    let sql = format!(
+        "select {}, a.approval_id is null
+         from escalation_timer t left join escalation_approval a using (approval_id)
+         where t.due_at <= ?1 and t.unreadable is null
+         order by t.due_at, t.approval_id
+         limit ?2",
+        approvals::columns!()
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![now.as_micros(), limit])?;
+    let mut planned = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = approvals::id(row)?;
+        let orphan: bool = row.get(25)?;
+        let read = if orphan { Err(StoreError::NotFound(id)) } else { approvals::read(row, id) };
+        planned.push(plan(id, row.get(24)?, read, now)?);
+    }
+    Ok(planned)
+}
+
+/// Writes what is planned, in order; what has changed since it was read is left alone.
+pub(super) fn write(tx: &Transaction<'_>, planned: &[Planned]) -> Result<Fired, StoreError> {
+    let mut fired = Fired::default();
+    let mut steps = Steps::of(tx)?;
+    for Planned { id, generation, plan, counts } in planned {
+        let id = id.as_uuid();
+        let done = match plan {
+            Plan::Step(step) => steps.take_from(step, *generation)?.is_some(),
+            Plan::Stop => {
+                tx.prepare_cached(
+                    "update escalation_timer set due_at = null
+                     where approval_id = ?1 and generation = ?2",
+                )?
+                .execute(params![id.as_bytes(), generation])?
+                    == 1
+            }
+            Plan::SetAside(why) => {
+                tx.prepare_cached(
+                    "update escalation_timer set unreadable = ?3
+                     where approval_id = ?1 and generation = ?2 and unreadable is null",
+                )?
+                .execute(params![id.as_bytes(), generation, why])?
+                    == 1
+            }
+        };
+        if done {
+            fired.add(*counts);
+        }
+    }
+    Ok(fired)
+}
+
+pub(super) fn next_deadline(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let due = number(
+        connection,
+        "select min(due_at) from escalation_timer where due_at is not null and unreadable is null",
+    )?;
+    // Out of the calendar is never, or overdue: no reason to stop the clock of all others.
+    Ok(due.map(Timestamp::from_micros_clamped))
+}
