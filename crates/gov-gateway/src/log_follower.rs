@@ -10,6 +10,7 @@
 //! end before the next one begins.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use gov_core::{AuditEvent, Clock, Timestamp};
+use gov_core::{AuditEvent, Clock, EventId, Timestamp};
 use gov_deferred_audit::{
     SignedLog,
     signed_log::{Committed, EpochExtent, ReadLogError, StoredRecord},
@@ -33,7 +34,7 @@ mod convert;
 mod progress;
 
 pub use self::{
-    convert::{Unreadable, dead_letter, event_of},
+    convert::{Undeliverable, dead_letter, event_of},
     progress::Progress,
 };
 
@@ -228,14 +229,24 @@ impl LogFollower {
 
     async fn carry(&self, epoch: &EpochExtent, report: &mut CarryReport) -> Result<(), CarryError> {
         let mut cursor = self.store.cursor(&epoch.origin).await?;
+        let mut refused = Refused::new();
         loop {
             self.progress.reached(epoch.epoch, cursor);
-            let batch = self.batch_after(epoch, cursor).await?;
-            let Some((last, _)) = batch.events.last() else { return Ok(()) };
-            cursor = *last;
+            let batch = self.batch_after(epoch, cursor, &refused).await?;
+            let Some(&(last, _)) = batch.events.last() else { return Ok(()) };
             crash::point("log-follower-before-append");
-            let appended = self.store.append_from(&epoch.origin, batch.events).await?;
+            let appended = match self.store.append_from(&epoch.origin, batch.events).await {
+                Ok(appended) => appended,
+                // It will never take this one; a dead letter goes in its place.
+                Err(error @ StoreError::TooLarge { id, .. }) if !refused.contains_key(&id) => {
+                    refused.insert(id, error.to_string());
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             crash::point("log-follower-after-append");
+            cursor = last;
+            refused.clear();
             report.new += appended.new;
             report.known += appended.known;
             report.dead_lettered += batch.dead_lettered;
@@ -244,7 +255,12 @@ impl LogFollower {
     }
 
     /// The events of the next records, as many as one transaction takes.
-    async fn batch_after(&self, epoch: &EpochExtent, cursor: u64) -> Result<Batch, CarryError> {
+    async fn batch_after(
+        &self,
+        epoch: &EpochExtent,
+        cursor: u64,
+        refused: &Refused,
+    ) -> Result<Batch, CarryError> {
         let (mut batch, mut cursor, mut bytes) = (Batch::default(), cursor, 0);
         while batch.events.len() < self.config.batch && bytes < self.config.batch_bytes {
             let room = u64::try_from(self.config.batch - batch.events.len()).unwrap_or(READ);
@@ -254,10 +270,11 @@ impl LogFollower {
             }
             for record in records {
                 cursor = record.seq;
-                let event = event_of(epoch, record).unwrap_or_else(|unreadable| {
-                    tracing::error!(%unreadable, epoch = epoch.epoch, "a record is a dead letter");
+                let event = event_of(epoch, record).and_then(|event| taken(cursor, event, refused));
+                let event = event.unwrap_or_else(|it| {
+                    tracing::error!(epoch = epoch.epoch, letter = ?it, "a record is a dead letter");
                     batch.dead_lettered += 1;
-                    dead_letter(epoch, &unreadable, self.clock.now())
+                    dead_letter(epoch, &it, self.clock.now())
                 });
                 bytes += event.payload.as_bytes().len();
                 batch.events.push((cursor, event));
@@ -265,6 +282,15 @@ impl LogFollower {
         }
         Ok(batch)
     }
+}
+
+/// What the store said that it will never take, and why.
+type Refused = BTreeMap<EventId, String>;
+
+fn taken(seq: u64, event: AuditEvent, refused: &Refused) -> Result<AuditEvent, Undeliverable> {
+    let Some(reason) = refused.get(&event.id) else { return Ok(event) };
+    let record = event.subjects.get("record_id").and_then(|it| it.parse().ok());
+    Err(Undeliverable { seq, reason: reason.clone(), record, at: Some(event.at) })
 }
 
 #[derive(Debug, Default)]

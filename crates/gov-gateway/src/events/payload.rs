@@ -1,7 +1,6 @@
 //! Payloads as an event may carry them.
 
 use gov_core::{Payload, event::MAX_PAYLOAD_BYTES, hex::Hex};
-use serde_json::json;
 
 /// The payload, or in place of one beyond [`MAX_PAYLOAD_BYTES`] a word about what is left out:
 /// `{"digest": …, "omitted": {"bytes": …}}` under the same salt.
@@ -14,11 +13,9 @@ pub fn bounded(payload: Payload) -> Payload {
     if bytes <= MAX_PAYLOAD_BYTES {
         return payload;
     }
-    let word = json!({
-        "digest": Hex(&payload.commit()).to_string(),
-        "omitted": {"bytes": bytes},
-    });
-    Payload::from_parts(gov_core::canonical::value_to_bytes(&word), *payload.salt())
+    let digest = payload.commit();
+    let word = format!(r#"{{"digest":"{}","omitted":{{"bytes":{bytes}}}}}"#, Hex(&digest));
+    Payload::from_parts(word.into_bytes(), *payload.salt())
 }
 
 /// What stands for a payload that is erased: `null`.

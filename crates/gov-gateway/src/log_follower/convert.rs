@@ -4,45 +4,39 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use gov_core::{
     ApprovalId, AuditEvent, AuditEventKind, EventId, Payload, RecordId, TeamId, Timestamp,
-    canonical, payload::SALT_BYTES,
+    payload::SALT_BYTES,
 };
 use gov_deferred_audit::{
-    entry::{Entry, EntryError},
+    entry::Entry,
     signed_log::{EpochExtent, StoredRecord},
 };
 use serde_json::{json, value::RawValue};
 
 use crate::events::{bounded, erased};
 
-/// A record whose entry this build cannot read.
-#[derive(Debug, thiserror::Error)]
-#[error("record {seq}: {error}")]
-pub struct Unreadable {
+/// A record that cannot become the event that it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undeliverable {
     /// Its place in its epoch.
     pub seq: u64,
-    /// What is wrong with it.
-    pub error: EntryError,
-    /// What can be told of it all the same.
-    about: About,
-}
-
-/// The two fields that every version of an entry has.
-#[derive(Debug)]
-struct About {
-    id: Option<RecordId>,
-    ts: Option<Timestamp>,
+    /// Why not.
+    pub reason: String,
+    /// Its name, if it can be told.
+    pub record: Option<RecordId>,
+    /// Its time, if it can be told.
+    pub at: Option<Timestamp>,
 }
 
 /// The event of a record: always the same one for the same record, so that a repeat is known.
 ///
 /// # Errors
 ///
-/// [`Unreadable`]: it becomes a [`dead_letter`].
-pub fn event_of(epoch: &EpochExtent, record: StoredRecord) -> Result<AuditEvent, Unreadable> {
+/// [`Undeliverable`], where this build cannot read the entry: it becomes a [`dead_letter`].
+pub fn event_of(epoch: &EpochExtent, record: StoredRecord) -> Result<AuditEvent, Undeliverable> {
     let StoredRecord { seq, entry, payload } = record;
     let entry = Entry::from_bytes(&entry).map_err(|error| {
         let [id, ts] = texts(&entry, ["id", "ts"]);
-        Unreadable { seq, error, about: About { id: parsed(id), ts: parsed(ts) } }
+        Undeliverable { seq, reason: error.to_string(), record: parsed(id), at: parsed(ts) }
     })?;
     let names = ["approval_id", "team_id"];
     let [approval, team] =
@@ -73,29 +67,29 @@ pub fn event_of(epoch: &EpochExtent, record: StoredRecord) -> Result<AuditEvent,
     })
 }
 
-/// What says that a record is in the log and cannot be read: its bytes stay there.
+/// What says that a record is in the log and not here as what it is: its bytes stay in the log.
 ///
 /// Its time is the record's where that can be told, else `now`.
 #[must_use]
-pub fn dead_letter(epoch: &EpochExtent, unreadable: &Unreadable, now: Timestamp) -> AuditEvent {
-    let Unreadable { seq, error, about } = unreadable;
+pub fn dead_letter(epoch: &EpochExtent, of: &Undeliverable, now: Timestamp) -> AuditEvent {
+    let Undeliverable { seq, reason, record, at } = of;
     let mut subjects = place(epoch, *seq);
-    if let Some(record) = about.id {
+    if let Some(record) = record {
         subjects.insert("record_id".to_owned(), record.to_string());
     }
-    let why = json!({"origin": epoch.origin, "reason": error.to_string(), "seq": seq});
+    let why = json!({"origin": epoch.origin, "reason": reason, "seq": seq});
     // Of no record's id: that one belongs to the event which a later build makes of it.
     let key = format!("{}/{seq}", epoch.origin);
     AuditEvent {
         id: EventId::of_record(RecordId::derived("audit_log_dead_letter", &key)),
-        at: about.ts.unwrap_or(now),
+        at: at.unwrap_or(now),
         kind: AuditEventKind::AuditDeadLettered,
         agent_id: None,
         session_id: None,
         team_id: None,
         subjects,
         trace_id: None,
-        payload: Payload::from_parts(canonical::value_to_bytes(&why), [0; SALT_BYTES]),
+        payload: Payload::from_parts(why.to_string().into_bytes(), [0; SALT_BYTES]),
     }
 }
 

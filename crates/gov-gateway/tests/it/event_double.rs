@@ -28,6 +28,8 @@ pub(crate) enum Mood {
 /// Keeps what a test wants to see.
 #[derive(Debug, Default)]
 pub(crate) struct Double {
+    /// Refused for ever as too large.
+    pub(crate) never: Mutex<Option<EventId>>,
     mood: Mutex<Mood>,
     kept: Mutex<Kept>,
     appends: watch::Sender<u64>,
@@ -116,6 +118,11 @@ impl AuditEventStore for Double {
         events: Vec<(u64, AuditEvent)>,
     ) -> Result<Appended, StoreError> {
         self.answer().await?;
+        if let Some(id) = *self.never.lock()
+            && events.iter().any(|(_, it)| it.id == id)
+        {
+            return Err(StoreError::TooLarge { id, limit: 1, got: 2 });
+        }
         let mut kept = self.kept.lock();
         kept.largest_batch = kept.largest_batch.max(events.len());
         let cursor = kept.cursors.get(source).copied().unwrap_or(0);

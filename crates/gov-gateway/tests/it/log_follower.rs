@@ -233,6 +233,18 @@ async fn a_record_that_cannot_be_read_does_not_stop_the_rest() {
 }
 
 #[tokio::test]
+async fn an_event_that_the_store_will_never_take_does_not_stop_the_rest() {
+    let it = start(&[300]);
+    *it.store.never.lock() = Some(EventId::of_record(record_id(1, 9)));
+    let report = it.follower().run_once().await.unwrap();
+    assert_eq!(report, CarryReport { new: 300, known: 0, dead_lettered: 1 });
+    let events = it.store.events();
+    let letter = events.iter().find(|it| it.kind == AuditEventKind::AuditDeadLettered).unwrap();
+    assert_eq!(letter.subjects["record_id"], record_id(1, 9).to_string());
+    assert_eq!(letter.at, record(1, 9, "").at);
+}
+
+#[tokio::test]
 async fn large_payloads_are_left_out_and_share_no_boundless_transaction() {
     let it = start(&[0]);
     it.log.grow(1, 100, &format!("\"{}\"", "x".repeat(65_534)));
