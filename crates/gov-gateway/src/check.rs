@@ -1,32 +1,35 @@
 //! The question behind every door: may this agent do this now?
 //!
 //! ```text
-//! request ─▶ agent known? ─▶ policy ─▶ allow, warn ──────────────▶ answer
-//!                                  └─▶ refuse, require_approval ─▶ record ─▶ answer
-//!                                                                    └─ not kept ─▶ error: refuse
+//! request ─▶ agent known? ─▶ policy ─▶ allow, warn ──────────────────────────────▶ answer
+//!                                  ├─▶ refuse ─────────────────────────▶ record ─▶ answer
+//!                                  └─▶ require_approval ─▶ release ─▶ held ──────▶ answer
+//!                                                             └─▶ used, once ────▶ answer
+//!                                               not kept ─▶ error: the action must not happen
 //! ```
 //!
-//! A blocking answer is not given before its record is kept as `[durability]` says.
+//! Nothing that blocks, and nothing that an approval releases, is answered before it is kept as
+//! `[durability]` says.
 
 use std::sync::Arc;
 
-use gov_core::{
-    ActionDigest, AuditEventKind, Clock, Decision, Payload, RecordId, Redactor, RuleId, Timestamp,
-};
-use gov_deferred_audit::{LogRecord, Verdict};
+use gov_core::{Clock, Decision, Redactor, RuleId, Timestamp};
 use parking_lot::RwLock;
-use serde::Serialize;
 
 mod answer;
+mod content;
 mod recorder;
+mod release;
 mod request;
 
+use self::release::Release;
 pub use self::{
-    answer::{Answer, RecordRef},
+    answer::{Answer, ApprovalRef, RecordRef},
     recorder::{Recorded, Recorder, RecorderError},
     request::CheckRequest,
 };
 use crate::{
+    approvals::{Desk, DeskError},
     config::RefusalDurability,
     meters::Meters,
     policy::{Judgement, PolicyInput, PolicySet},
@@ -39,6 +42,7 @@ pub struct Gate {
     policy: RwLock<Option<Arc<PolicySet>>>,
     registry: Registry,
     recorder: Arc<dyn Recorder>,
+    desk: Desk,
     redactor: Redactor,
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
@@ -48,7 +52,7 @@ pub struct Gate {
 /// How a [`Gate`] answers.
 #[derive(Clone, Copy, Debug)]
 pub struct GateConfig {
-    /// What a blocking answer waits for.
+    /// What a refusal waits for.
     pub durability: RefusalDurability,
     /// Whether an agent that asks for the first time is registered.
     pub auto_register: bool,
@@ -61,6 +65,9 @@ pub enum CheckError {
     /// The decision is not on record.
     #[error("the decision could not be recorded: {0}")]
     NotRecorded(#[source] RecorderError),
+    /// What waits for a human is not kept, or it is not known whether an approval was used.
+    #[error(transparent)]
+    Approval(#[from] DeskError),
     /// The agent asks for the first time, and could not be registered.
     #[error("the agent could not be registered")]
     NotRegistered(#[source] RegistryError),
@@ -72,12 +79,14 @@ impl Gate {
     pub fn new(
         registry: Registry,
         recorder: Arc<dyn Recorder>,
+        desk: Desk,
         redactor: Redactor,
         meters: Arc<Meters>,
         clock: Arc<dyn Clock>,
         config: GateConfig,
     ) -> Self {
-        Self { policy: RwLock::new(None), registry, recorder, redactor, meters, clock, config }
+        let policy = RwLock::new(None);
+        Self { policy, registry, recorder, desk, redactor, meters, clock, config }
     }
 
     /// Judges by `policy` from the next check on, unless a later version is there already.
@@ -96,7 +105,8 @@ impl Gate {
 
     /// Answers one check.
     ///
-    /// Dropping the future does not take back a record that was handed over.
+    /// Dropping the future takes nothing back: a record that was handed over, an approval that was
+    /// asked for or used. A repeat under the same `idempotency_key` gets a used one's answer again.
     ///
     /// # Errors
     ///
@@ -108,11 +118,33 @@ impl Gate {
         } else {
             unknown_agent(self.policy_version())
         };
-        self.meters.count_decision(&judgement.decision);
-        if !judgement.decision.is_blocking() {
-            return Ok(Answer::new(judgement, None));
-        }
-        let record = self.record(&request, &judgement, now)?;
+        let answer = if judgement.decision.is_refusal() {
+            let refused = self.refuse(&request, judgement.clone(), now).await?;
+            // On record first; then no human is to be asked about it, or heard.
+            self.supersede(&request, &judgement).await;
+            refused
+        } else {
+            let released = self.release(&request, judgement).await;
+            match released.map_err(|it| self.unkept(it))? {
+                Release::AsJudged(judgement) => Answer::new(judgement, None),
+                Release::Held(judgement, kept) | Release::Used(judgement, kept) => {
+                    Answer::about(judgement, *kept)
+                }
+                Release::Refused(judgement) => self.refuse(&request, judgement, now).await?,
+            }
+        };
+        self.meters.count_decision(answer.decision);
+        Ok(answer)
+    }
+
+    async fn refuse(
+        &self,
+        request: &CheckRequest,
+        judgement: Judgement,
+        now: Timestamp,
+    ) -> Result<Answer, CheckError> {
+        let record = content::record(&self.redactor, request, &judgement, now)
+            .map_err(|error| self.not_recorded(RecorderError::Unsealed(error)))?;
         let recorded = self
             .recorder
             .record(record, self.config.durability)
@@ -150,83 +182,14 @@ impl Gate {
         })
     }
 
-    /// What the log keeps: static text for ever, and what comes from the action in the payload.
-    fn record(
-        &self,
-        request: &CheckRequest,
-        judgement: &Judgement,
-        now: Timestamp,
-    ) -> Result<LogRecord, CheckError> {
-        let seal_failed = |error| self.not_recorded(RecorderError::Unsealed(error));
-        let CheckRequest { agent_id, session_id, action, context, .. } = request;
-        let digest = ActionDigest::of(agent_id, None, action, context.as_ref())
-            .map_err(|error| seal_failed(error.into()))?;
-        let decision = &judgement.decision;
-        Ok(LogRecord {
-            id: RecordId::at(now),
-            at: now,
-            kind: kind(decision),
-            agent_id: Some(agent_id.clone()),
-            session_id: session_id.clone(),
-            policy_version: Some(judgement.policy_version).filter(|it| *it > 0),
-            verdict: Some(Verdict {
-                action_kind: action.kind().to_owned(),
-                digest,
-                decision: decision.name().to_owned(),
-                rule_id: decision.rule_id().cloned(),
-                reason: decision.reason().map(|it| static_reason(decision, it).to_owned()),
-            }),
-            payload: self.payload(request, decision).map_err(seal_failed)?,
-        })
-    }
-
-    fn payload(
-        &self,
-        request: &CheckRequest,
-        decision: &Decision,
-    ) -> Result<Payload, gov_core::payload::SealError> {
-        let mut content = serde_json::to_value(Content {
-            action: &request.action,
-            context: request.context.as_ref(),
-            team_id: request.team_id.as_ref().map(gov_core::TeamId::as_str),
-            reason: decision.reason(),
-        })
-        .map_err(gov_core::canonical::CanonicalError::from)?;
-        self.redactor.redact(&mut content);
-        Payload::seal(&content)
-    }
-
     fn not_recorded(&self, error: RecorderError) -> CheckError {
         self.meters.count_unrecorded();
         CheckError::NotRecorded(error)
     }
-}
 
-/// The payload of a decision's record.
-#[derive(Serialize)]
-struct Content<'a> {
-    action: &'a gov_core::AgentAction,
-    context: Option<&'a serde_json::Value>,
-    team_id: Option<&'a str>,
-    reason: Option<&'a str>,
-}
-
-/// Approvals are not there yet, so what the policy would hold for a human is recorded as the
-/// request that it is.
-fn kind(decision: &Decision) -> AuditEventKind {
-    match decision {
-        Decision::RequireApproval { .. } => AuditEventKind::ApprovalRequested,
-        _ => AuditEventKind::ActionRefused,
-    }
-}
-
-/// The reason as it may stay for ever. That of an action which cannot be judged tells about the
-/// action, so it goes into the payload only.
-fn static_reason<'a>(decision: &Decision, reason: &'a str) -> &'a str {
-    if decision.rule_id() == Some(&RuleId::unparsable_action()) {
-        "the action cannot be judged"
-    } else {
-        reason
+    fn unkept(&self, error: CheckError) -> CheckError {
+        self.meters.count_unrecorded();
+        error
     }
 }
 

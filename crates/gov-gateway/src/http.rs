@@ -15,6 +15,7 @@ use axum::{
 use gov_core::{Clock, Health};
 use tower::ServiceExt as _;
 
+mod approvals;
 mod auth;
 mod body;
 mod check;

@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`cli`] for what the command can do, at [`check`] for how an action is judged.
 
+pub mod approvals;
 pub mod check;
 pub mod cli;
 pub mod client;

@@ -3,7 +3,6 @@
 use std::{fmt, sync::OnceLock};
 
 use axum::http::StatusCode;
-use gov_core::Decision;
 use metrics::Counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -20,6 +19,8 @@ pub enum Route {
     Tokens,
     /// `/v1/policies` and below.
     Policies,
+    /// `/v1/approvals` and below.
+    Approvals,
     /// `/healthz`, `/readyz` and `/metrics`.
     Watch,
     /// Anything else.
@@ -27,10 +28,11 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Check, "check"),
         (Self::Tokens, "tokens"),
         (Self::Policies, "policies"),
+        (Self::Approvals, "approvals"),
         (Self::Watch, "watch"),
         (Self::Other, "other"),
     ];
@@ -43,6 +45,7 @@ impl Route {
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
+            _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,
             _ => Self::Other,
         }
     }
@@ -108,8 +111,8 @@ impl Meters {
         }
     }
 
-    pub(crate) fn count_decision(&self, decision: &Decision) {
-        let index = DECISIONS.iter().position(|it| *it == decision.name());
+    pub(crate) fn count_decision(&self, decision: &str) {
+        let index = DECISIONS.iter().position(|it| *it == decision);
         if let Some(counter) = index.and_then(|it| self.decisions.get(it)) {
             counter.increment(1);
         }

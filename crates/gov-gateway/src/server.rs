@@ -11,17 +11,19 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health, Redactor};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
+use gov_escalation::store::memory::MemoryApprovalStore;
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+mod approvals;
 mod error;
 mod health;
 mod log;
 
+use self::{approvals::Approvals, health::PolicyHealth, log::Log};
 pub use self::{error::StartError, log::log_config};
-use self::{health::PolicyHealth, log::Log};
 use crate::{
     check::{Gate, GateConfig},
     config::Config,
@@ -54,6 +56,7 @@ pub struct Server {
     limits: Limits,
     log: Log,
     history: FollowerHandle,
+    approvals: Approvals,
     // The follower of the history and the upkeep of the meters.
     tasks: [JoinHandle<()>; 2],
     stop_tasks: CancellationToken,
@@ -137,9 +140,17 @@ impl Server {
             Arc::clone(&clock),
             Some(history.clone()),
         );
+        let approvals = Approvals::open(
+            Arc::new(MemoryApprovalStore::default()),
+            config,
+            log.queue.clone(),
+            &clock,
+        );
+        let desk = approvals.desk.clone();
         let gate = Arc::new(Gate::new(
             registry.clone(),
             Arc::new(log.queue.clone()),
+            desk,
             Redactor::new(redaction_key),
             Arc::clone(&meters),
             Arc::clone(&clock),
@@ -190,6 +201,7 @@ impl Server {
             },
             log,
             history,
+            approvals,
             tasks: [tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)],
             stop_tasks,
             db,
@@ -210,10 +222,15 @@ impl Server {
         listener::run(listener, door, limits, Arc::clone(&clock), shutdown).await;
         info!("no more requests; flushing the signed log");
         let flush_until = clock.now() + self.log.flush_timeout;
-        let followed = tokio::select! {
-            followed = follow_to_the_end(&self.db, &self.history) => followed,
-            () = clock.sleep_until(flush_until) => false,
+        let changes = async {
+            tokio::select! {
+                followed = follow_to_the_end(&self.db, &self.history) => followed,
+                () = clock.sleep_until(flush_until) => false,
+            }
         };
+        let approvals = self.approvals.close(&*clock, flush_until);
+        let (changes, approvals) = tokio::join!(changes, approvals);
+        let followed = changes && approvals;
         self.stop_tasks.cancel();
         for task in self.tasks {
             if let Err(error) = task.await {

@@ -1,10 +1,10 @@
 //! What the asker is told.
 
-use gov_core::{Decision, RecordId, RuleId};
+use gov_core::{ApprovalId, Decision, RecordId, RuleId, Timestamp};
 use serde::Serialize;
 
 use super::Recorded;
-use crate::policy::Judgement;
+use crate::{approvals::Kept, policy::Judgement};
 
 /// The answer to one check, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,9 +19,23 @@ pub struct Answer {
     pub reason: Option<String>,
     /// The policy version that was asked; 0 where none is loaded.
     pub policy_version: u64,
-    /// The record of a blocking answer.
+    /// The approval that the action waits for, or that let it happen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRef>,
+    /// The record of a blocking answer, and of one that used an approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordRef>,
+}
+
+/// An approval as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApprovalRef {
+    /// Names it.
+    pub id: ApprovalId,
+    /// Its status: `pending`, `parked` or `consumed`.
+    pub status: &'static str,
+    /// The end of that status, where it ends by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Where a decision is on record.
@@ -48,7 +62,20 @@ impl Answer {
             | Decision::RequireApproval { reason, .. } => Some(reason),
             _ => None,
         };
-        Self { decision: name, rule_id, reason, policy_version, record: recorded.map(Into::into) }
+        let record = recorded.map(Into::into);
+        Self { decision: name, rule_id, reason, policy_version, approval: None, record }
+    }
+
+    /// The answer where an approval has a part in it.
+    #[must_use]
+    pub fn about(judgement: Judgement, kept: Kept) -> Self {
+        let Kept { approval, recorded } = kept;
+        let approval = ApprovalRef {
+            id: approval.id,
+            status: approval.status.as_str(),
+            expires_at: approval.expires_at,
+        };
+        Self { approval: Some(approval), ..Self::new(judgement, Some(recorded)) }
     }
 }
 
@@ -58,6 +85,7 @@ impl From<Recorded> for RecordRef {
             Recorded::InLog { id, seq } => {
                 Self { id, index: seq.checked_sub(1), durability: "durable" }
             }
+            Recorded::Logged { id } => Self { id, index: None, durability: "durable" },
             Recorded::Spooled { id } => Self { id, index: None, durability: "spooled" },
             Recorded::DeadLettered { id } => Self { id, index: None, durability: "dead_lettered" },
         }

@@ -30,7 +30,12 @@ pub enum Recorded {
         /// Its sequence number, from 1.
         seq: u64,
     },
-    /// In the spool: a killed process does not lose it.
+    /// Fsynced in the signed log by the follower of a history, which does not say where.
+    Logged {
+        /// The record.
+        id: RecordId,
+    },
+    /// A killed process does not lose it, and the log has it soon.
     Spooled {
         /// The record.
         id: RecordId,

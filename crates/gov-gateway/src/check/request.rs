@@ -1,6 +1,6 @@
 //! Reading a check: strictly, and with the field's name in every refusal.
 
-use gov_core::{AgentAction, AgentId, SessionId, TeamId, json};
+use gov_core::{AgentAction, AgentId, ApprovalId, SessionId, TeamId, json};
 use serde_json::{Map, Value};
 
 use crate::http::Problem;
@@ -21,6 +21,10 @@ pub struct CheckRequest {
     pub action: AgentAction,
     /// What the caller says beside it: an object.
     pub context: Option<Value>,
+    /// The approval that it waited for, if the caller says.
+    pub approval_id: Option<ApprovalId>,
+    /// The caller's key, from the header: a repeat of it gets a used approval's answer again.
+    pub idempotency_key: Option<String>,
 }
 
 impl CheckRequest {
@@ -31,21 +35,17 @@ impl CheckRequest {
     /// A problem that names the field, the limit and what was received.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let mut fields = object(json::parse_value(body)?)?;
-        let approval = fields.remove("approval_id").filter(|it| !it.is_null());
         let request = Self {
             agent_id: name(&mut fields, "agent_id")?.ok_or_else(|| missing("agent_id"))?,
             session_id: name(&mut fields, "session_id")?,
             team_id: name(&mut fields, "team_id")?,
             action: action(&mut fields)?,
             context: context(&mut fields)?,
+            approval_id: approval_id(&mut fields)?,
+            idempotency_key: None,
         };
         if let Some(unknown) = fields.keys().next() {
             return Err(unknown_field(unknown));
-        }
-        if let Some(received) = approval {
-            let detail = "there are no approvals yet in this version, so none can be given; leave \
-                          the field out";
-            return Err(Problem::bad_field("approval_id", detail).with_received(received));
         }
         Ok(request)
     }
@@ -104,6 +104,19 @@ fn context(fields: &mut Map<String, Value>) -> Result<Option<Value>, Problem> {
         Some(other) => Err(Problem::bad_field("context", "`context` must be an object")
             .with_received(kind_of(&other))),
     }
+}
+
+fn approval_id(fields: &mut Map<String, Value>) -> Result<Option<ApprovalId>, Problem> {
+    let received = match fields.remove("approval_id") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => match text.parse() {
+            Ok(id) => return Ok(Some(id)),
+            Err(_) => gov_core::text::escape(&text).into_owned(),
+        },
+        Some(other) => kind_of(&other).to_owned(),
+    };
+    let detail = "`approval_id` must be the id of an approval, `apr_` and 32 lower-case hex digits";
+    Err(Problem::bad_field("approval_id", detail).with_received(received))
 }
 
 fn missing(field: &'static str) -> Problem {

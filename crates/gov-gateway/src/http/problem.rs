@@ -170,6 +170,12 @@ impl Problem {
         Self { received: Some(shown), ..self }
     }
 
+    /// Says more.
+    #[must_use]
+    pub fn saying(self, more: &str) -> Self {
+        Self { detail: format!("{}; {more}", self.detail), ..self }
+    }
+
     /// Says in so many words that the action must not happen.
     #[must_use]
     pub fn refusing(self) -> Self {

@@ -231,6 +231,7 @@ mod tests {
             ),
             (format!("@id(\"default-deny\") permit {rest}"), "gov's own rules"),
             (format!("@id(\"unparsable-action\") permit {rest}"), "gov's own rules"),
+            (format!("@id(\"approval-timed_out\") permit {rest}"), "gov's own rules"),
             (
                 format!("@id(\"a\") permit {rest}\n@id(\"a\") forbid {rest}"),
                 "line 2, column 1: two policies",

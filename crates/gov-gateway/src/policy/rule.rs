@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use cedar_policy::{Effect, Policy};
 use gov_core::RuleId;
 
+use crate::approvals;
+
 /// The longest `@reason`, in bytes: it is kept in every record of the log.
 pub(super) const MAX_REASON_BYTES: usize = 1024;
 
@@ -148,7 +150,7 @@ fn read_id(policy: &Policy) -> Result<RuleId, String> {
         RuleId::unknown_agent(),
         RuleId::unparsable_action(),
     ];
-    if own.contains(&id) {
+    if own.contains(&id) || approvals::is_rule(&id) {
         return Err(format!("`@id(\"{id}\")` is one of gov's own rules; choose another"));
     }
     Ok(id)

@@ -1,0 +1,301 @@
+//! Where the requests of agents meet the answers of people.
+//!
+//! ```text
+//! check ─▶ submit ──────────▶ commit + history row ─▶ signed log has the row ─▶ answer
+//! person ─▶ decide ─────────▶ …
+//! check ─▶ policy ─▶ consume ▶ …                        └─ late: no answer that counts
+//! ```
+//!
+//! Every change is a transaction of its own in the store of gov-escalation; nothing is answered
+//! before it is kept as `durability.approval` says.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use gov_core::{ActionDigest, AgentId, ApprovalId, AuditEventKind, Clock, RecordId, RuleId};
+use gov_deferred_audit::FollowerHandle;
+use gov_escalation::{
+    approval::{Approval, ApprovalRequest, Status},
+    chain::Chain,
+    store::{Applied, ApprovalFilter, ApprovalStore, History, StoreError},
+    transition::{Change, Refusal},
+};
+
+mod error;
+mod feed;
+
+pub use self::{error::DeskError, feed::ApprovalFeed};
+use crate::{check::Recorded, config::ApprovalDurability};
+
+/// Who acts where a policy overtakes an approval.
+const SYSTEM_POLICY: &str = "system:policy";
+
+/// How long an answer waits for the log.
+const LOG_BOUND: Duration = Duration::from_secs(5);
+
+/// Among how many of an agent's last used approvals a repeated key is looked for.
+const REPLAYS: u32 = 100;
+
+/// How many late timers an agent's check fires at most.
+const FIRED_AT_ONCE: u32 = 100;
+
+/// Opens, answers and uses approvals, and lets no answer out that is not kept.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    approvals: Arc<dyn ApprovalStore>,
+    history: Arc<dyn History>,
+    log: Arc<dyn LogWait>,
+    clock: Arc<dyn Clock>,
+    config: Arc<DeskConfig>,
+}
+
+/// How a [`Desk`] works.
+#[derive(Clone, Debug, Default)]
+pub struct DeskConfig {
+    /// Who can be asked, by name.
+    pub chains: BTreeMap<String, Chain>,
+    /// What an answer waits for, beside the commit.
+    pub durability: ApprovalDurability,
+}
+
+/// Carries the history of approvals to the signed log. A test hands in one that never does.
+#[async_trait]
+pub trait LogWait: std::fmt::Debug + Send + Sync {
+    /// There are new rows.
+    fn nudge(&self);
+
+    /// Waits until the log has every row up to `position`.
+    async fn logged(&self, position: u64);
+}
+
+/// An approval whose last change is kept, and the record of what it is answered for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// The approval after the change.
+    pub approval: Approval,
+    /// The record of the change.
+    pub recorded: Recorded,
+}
+
+/// What became of an approved action.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Use {
+    /// It is released: now, or under the same key before.
+    Released(Box<Kept>),
+    /// The approval does not release it.
+    Refused(Refusal),
+}
+
+impl Desk {
+    /// A desk over one store, whose history `log` follows.
+    #[must_use]
+    pub fn new<S: ApprovalStore + History + 'static>(
+        store: Arc<S>,
+        log: Arc<dyn LogWait>,
+        clock: Arc<dyn Clock>,
+        config: DeskConfig,
+    ) -> Self {
+        let (approvals, history) = (Arc::clone(&store) as _, store as _);
+        Self { approvals, history, log, clock, config: Arc::new(config) }
+    }
+
+    /// The chain of this name, if it is configured.
+    #[must_use]
+    pub fn chain(&self, name: &str) -> Option<&Chain> {
+        self.config.chains.get(name)
+    }
+
+    /// One approval; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn find(&self, id: ApprovalId) -> Result<Option<Approval>, DeskError> {
+        match self.approvals.get(id).await {
+            Ok(approval) => Ok(Some(approval)),
+            Err(StoreError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The approval of this action that is not over; one is opened where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`]: nothing may be taken as asked for.
+    pub async fn open(&self, request: ApprovalRequest) -> Result<Approval, DeskError> {
+        if let Some(open) = self.approvals.find_open(&request.digest).await? {
+            return Ok(open);
+        }
+        let submitted = self.approvals.submit(request, self.clock.now()).await?;
+        self.log.nudge();
+        Ok(submitted.approval)
+    }
+
+    /// What an agent whose action waits is answered for: the record of its request.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::NotLogged`] while the log has not got it.
+    pub async fn held(&self, approval: Approval) -> Result<Kept, DeskError> {
+        self.kept(approval, &AuditEventKind::ApprovalRequested).await
+    }
+
+    /// Uses an approval, once, for the action with this digest, which the policy version has let
+    /// through again. A repeat of `key` gets what it got before.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError`]: it may be used up, and the action must not happen; only a repeat of `key`
+    /// tells.
+    pub async fn consume(
+        &self,
+        id: ApprovalId,
+        digest: ActionDigest,
+        policy_version: u64,
+        key: Option<&str>,
+    ) -> Result<Use, DeskError> {
+        let idempotency_key = key.map(str::to_owned);
+        let change = Change::Consume { digest, policy_version, idempotency_key };
+        let applied = self.apply(id, change).await?;
+        let approval = match applied {
+            Applied::Done { approval, .. }
+            | Applied::Refused { approval, refusal: Refusal::Replayed } => approval,
+            Applied::Refused { refusal, .. } => return Ok(Use::Refused(refusal)),
+        };
+        let kept = self.kept(*approval, &AuditEventKind::ApprovalConsumed).await?;
+        Ok(Use::Released(Box::new(kept)))
+    }
+
+    /// The approval that this agent used under `key` for the action with this digest.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn used_under(
+        &self,
+        key: &str,
+        agent_id: &AgentId,
+        digest: &ActionDigest,
+    ) -> Result<Option<Approval>, DeskError> {
+        let filter =
+            ApprovalFilter { statuses: vec![Status::Consumed], agent_id: Some(agent_id.clone()) };
+        let used = self.approvals.list(&filter, None, REPLAYS).await?;
+        Ok(used.into_iter().find(|it| {
+            let used_with = it.consumption.as_ref().and_then(|it| it.idempotency_key.as_deref());
+            it.request.digest == *digest && used_with == Some(key)
+        }))
+    }
+
+    /// Ends an open approval that policy version `policy_version` has overtaken. One that is over
+    /// stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn supersede(
+        &self,
+        id: ApprovalId,
+        policy_version: u64,
+        reason: &str,
+    ) -> Result<(), DeskError> {
+        let change = Change::Cancel {
+            actor: SYSTEM_POLICY.to_owned(),
+            reason: reason.to_owned(),
+            policy_version: Some(policy_version),
+        };
+        self.apply(id, change).await.map(drop)
+    }
+
+    /// As [`Desk::supersede`], for the open approval of an action, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn supersede_open(
+        &self,
+        digest: &ActionDigest,
+        policy_version: u64,
+        reason: &str,
+    ) -> Result<(), DeskError> {
+        match self.approvals.find_open(digest).await? {
+            Some(open) => self.supersede(open.id, policy_version, reason).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends what is over and has not been ended yet, because its timer is late.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn expire(&self) -> Result<(), DeskError> {
+        let fired = self.approvals.fire_due(self.clock.now(), FIRED_AT_ONCE).await;
+        self.log.nudge();
+        fired?;
+        Ok(())
+    }
+
+    async fn apply(&self, id: ApprovalId, change: Change) -> Result<Applied, DeskError> {
+        let applied = self.approvals.apply(id, change, self.clock.now()).await;
+        self.log.nudge();
+        Ok(applied?)
+    }
+
+    /// Waits until the log has the approval's row of this kind.
+    async fn kept(&self, approval: Approval, kind: &AuditEventKind) -> Result<Kept, DeskError> {
+        let rows = self.history.of_approval(approval.id).await?;
+        let row = rows.iter().rfind(|it| it.kind == *kind);
+        let position = row.map(|it| it.position).ok_or(DeskError::NoHistory(approval.id))?;
+        let id = record_id(position);
+        let recorded = match self.config.durability {
+            ApprovalDurability::Spooled => Recorded::Spooled { id },
+            ApprovalDurability::Durable => {
+                self.logged(position).await?;
+                Recorded::Logged { id }
+            }
+        };
+        Ok(Kept { approval, recorded })
+    }
+
+    async fn logged(&self, position: u64) -> Result<(), DeskError> {
+        let until = self.clock.now() + LOG_BOUND;
+        tokio::select! {
+            biased;
+            () = self.log.logged(position) => Ok(()),
+            () = self.clock.sleep_until(until) => Err(DeskError::NotLogged(LOG_BOUND)),
+        }
+    }
+}
+
+#[async_trait]
+impl LogWait for FollowerHandle {
+    fn nudge(&self) {
+        Self::nudge(self);
+    }
+
+    async fn logged(&self, position: u64) {
+        Self::logged(self, position).await;
+    }
+}
+
+/// The rule of a refusal because of an approval: `approval-rejected`, `approval-unknown`, …
+#[must_use]
+pub fn rule(word: &str) -> RuleId {
+    // Every such word is a name.
+    format!("approval-{word}").parse().unwrap_or_else(|_| RuleId::policy_error())
+}
+
+/// Whether a rule is one of these, so that no policy may be called so.
+#[must_use]
+pub fn is_rule(id: &RuleId) -> bool {
+    id.as_str()
+        .strip_prefix("approval-")
+        .is_some_and(|word| word == "unknown" || Status::ALL.iter().any(|it| it.as_str() == word))
+}
+
+/// The record that stands for one row of the history in the signed log.
+#[must_use]
+pub fn record_id(position: u64) -> RecordId {
+    RecordId::derived(feed::COMPONENT, &feed::history_key(position))
+}

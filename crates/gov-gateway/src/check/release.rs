@@ -1,0 +1,249 @@
+//! Whether a human's answer releases an action that the policy does not refuse.
+//!
+//! ```text
+//! approval named? ─ no ──▶ the open one of the same action, else a new one
+//!    └─ yes: unknown, or another agent's ──▶ refuse `approval-unknown`
+//!            of another action ──▶ as if none was named
+//!            over ──▶ refuse `approval-<status>`
+//! waiting ──▶ held      approved ──▶ used, once      under another chain ──▶ superseded, a new one
+//! ```
+//!
+//! The policy has been asked by then: an approval never stands against it.
+
+use gov_core::{ActionDigest, Decision, RuleId};
+use gov_escalation::{
+    approval::{Approval, ApprovalRequest, Status},
+    chain::Chain,
+    transition::Refusal,
+};
+use tracing::warn;
+
+use super::{CheckError, CheckRequest, Gate, RecorderError, content};
+use crate::{
+    approvals::{self, DeskError, Kept, Use},
+    policy::Judgement,
+};
+
+/// How often the approvals of an action are looked at before somebody else's changes win.
+const ROUNDS: usize = 8;
+
+/// What becomes of an action that the policy does not refuse.
+#[derive(Debug)]
+pub(super) enum Release {
+    /// The policy's answer stands.
+    AsJudged(Judgement),
+    /// A human must answer first.
+    Held(Judgement, Box<Kept>),
+    /// A human's answer was used for it.
+    Used(Judgement, Box<Kept>),
+    /// The approval that was named does not count.
+    Refused(Judgement),
+}
+
+/// What the policy asks of a human.
+struct Asked<'a> {
+    rule_id: RuleId,
+    reason: String,
+    chain: &'a Chain,
+    digest: ActionDigest,
+}
+
+impl Gate {
+    pub(super) async fn release(
+        &self,
+        request: &CheckRequest,
+        judgement: Judgement,
+    ) -> Result<Release, CheckError> {
+        let asked = match &judgement.decision {
+            Decision::RequireApproval { rule_id, reason, chain } => {
+                let Some(chain) = self.desk.chain(chain) else {
+                    let reason = "the policy asks a chain that is not configured";
+                    let rule_id = RuleId::policy_error();
+                    return Ok(Release::Refused(refused(&judgement, rule_id, reason)));
+                };
+                let digest = digest(request, chain.bind_session)?;
+                let (rule_id, reason) = (rule_id.clone(), reason.clone());
+                Some(Asked { rule_id, reason, chain, digest })
+            }
+            _ => None,
+        };
+        if let Some(id) = request.approval_id {
+            let named = self.desk.find(id).await?;
+            let Some(named) = named.filter(|it| it.request.agent_id == request.agent_id) else {
+                let reason = "there is no such approval of this agent";
+                return Ok(Release::Refused(refused(
+                    judgement,
+                    approvals::rule("unknown"),
+                    reason,
+                )));
+            };
+            let same = digest(request, named.request.chain.bind_session)? == named.request.digest;
+            if same && let Some(release) = self.named(request, &judgement, named, asked.as_ref()).await? {
+                return Ok(release);
+            }
+        }
+        match asked {
+            None => Ok(Release::AsJudged(judgement)),
+            Some(asked) => self.unnamed(request, judgement, asked).await,
+        }
+    }
+
+    /// The approval that was named is of this very action; `None` where the policy's own answer,
+    /// or a new approval, counts.
+    async fn named(
+        &self,
+        request: &CheckRequest,
+        judgement: &Judgement,
+        named: Approval,
+        asked: Option<&Asked<'_>>,
+    ) -> Result<Option<Release>, CheckError> {
+        if named.status.awaits_answer() {
+            let Some(_) = asked else { return Ok(None) };
+            let kept = self.desk.held(named).await?;
+            return Ok(Some(Release::Held(judgement.clone(), Box::new(kept))));
+        }
+        if named.status == Status::Approved && self.overtaken(&named, asked, judgement).await? {
+            return Ok(None);
+        }
+        let status = match self.use_up(request, judgement, &named).await? {
+            Use::Released(kept) => return Ok(Some(used(judgement.clone(), kept))),
+            Use::Refused(Refusal::Status(status)) => status,
+            Use::Refused(_) => named.status,
+        };
+        let reason = format!("the approval is {}", status.as_str().replace('_', " "));
+        let refused = refused(judgement, approvals::rule(status.as_str()), &reason);
+        Ok(Some(Release::Refused(refused)))
+    }
+
+    /// The same action again, or for the first time.
+    async fn unnamed(
+        &self,
+        request: &CheckRequest,
+        judgement: Judgement,
+        asked: Asked<'_>,
+    ) -> Result<Release, CheckError> {
+        if let Some(key) = &request.idempotency_key {
+            let before = self.desk.used_under(key, &request.agent_id, &asked.digest).await?;
+            if let Some(before) = before
+                && let Use::Released(kept) = self.use_up(request, &judgement, &before).await?
+            {
+                return Ok(used(judgement, kept));
+            }
+        }
+        for _ in 0..ROUNDS {
+            let open = self.desk.open(self.question(request, &judgement, &asked)?).await?;
+            if open.status.awaits_answer() {
+                let kept = self.desk.held(open).await?;
+                return Ok(Release::Held(judgement, Box::new(kept)));
+            }
+            if self.overtaken(&open, Some(&asked), &judgement).await? {
+                continue;
+            }
+            match self.use_up(request, &judgement, &open).await? {
+                Use::Released(kept) => return Ok(used(judgement, kept)),
+                // Its time is over, and only its timer is late.
+                Use::Refused(Refusal::Status(Status::Expired)) => {
+                    self.desk.expire().await?;
+                }
+                // Another check of the same action has used it meanwhile.
+                Use::Refused(_) => (),
+            }
+        }
+        Err(DeskError::Busy.into())
+    }
+
+    /// Whether the policy asks others than have answered: then their answer is void.
+    async fn overtaken(
+        &self,
+        approval: &Approval,
+        asked: Option<&Asked<'_>>,
+        judgement: &Judgement,
+    ) -> Result<bool, CheckError> {
+        let Some(asked) = asked else { return Ok(false) };
+        if asked.chain.name == approval.request.chain.name {
+            return Ok(false);
+        }
+        let reason = "the active policy asks another chain";
+        self.desk.supersede(approval.id, judgement.policy_version, reason).await?;
+        Ok(true)
+    }
+
+    async fn use_up(
+        &self,
+        request: &CheckRequest,
+        judgement: &Judgement,
+        approval: &Approval,
+    ) -> Result<Use, CheckError> {
+        let (id, digest) = (approval.id, approval.request.digest);
+        let key = request.idempotency_key.as_deref();
+        Ok(self.desk.consume(id, digest, judgement.policy_version, key).await?)
+    }
+
+    /// After a refusal on record: no human is to be asked, or heard, about the action. The refusal
+    /// stands, whatever becomes of this; the next one tries again.
+    pub(super) async fn supersede(&self, request: &CheckRequest, judgement: &Judgement) {
+        // Neither is the policy's word about the action.
+        let other = [RuleId::unknown_agent(), RuleId::state_stale()];
+        let by_other = judgement.rule_id.as_ref().is_some_and(|it| other.contains(it));
+        if judgement.policy_version == 0 || by_other {
+            return;
+        }
+        let reason = "the active policy refuses the action";
+        let sessions = [false, true];
+        let digests = sessions.iter().filter(|it| !**it || request.session_id.is_some());
+        for digest in digests.filter_map(|it| content::digest(request, *it).ok()) {
+            let version = judgement.policy_version;
+            if let Err(error) = self.desk.supersede_open(&digest, version, reason).await {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, agent = %request.agent_id, "an approval was not superseded");
+            }
+        }
+    }
+
+    fn question(
+        &self,
+        request: &CheckRequest,
+        judgement: &Judgement,
+        asked: &Asked<'_>,
+    ) -> Result<ApprovalRequest, CheckError> {
+        Ok(ApprovalRequest {
+            digest: asked.digest,
+            agent_id: request.agent_id.clone(),
+            session_id: request.session_id.clone(),
+            team_id: request.team_id.clone(),
+            action_kind: request.action.kind().to_owned(),
+            content: content::shown(&self.redactor, request).map_err(unsealed)?,
+            rule_id: asked.rule_id.clone(),
+            reason: asked.reason.clone(),
+            risk: judgement.risk.map(|it| it.name().to_owned()),
+            policy_version: judgement.policy_version,
+            chain: asked.chain.clone(),
+        })
+    }
+}
+
+/// What a human let happen is allowed, unless the policy allows it itself; the answer is of the
+/// version under which the approval was used.
+fn used(judgement: Judgement, kept: Box<Kept>) -> Release {
+    let decision = match judgement.decision {
+        Decision::RequireApproval { .. } => Decision::Allow,
+        other => other,
+    };
+    let used = kept.approval.consumption.as_ref().map(|it| it.policy_version);
+    let policy_version = used.unwrap_or(judgement.policy_version);
+    Release::Used(Judgement { decision, policy_version, ..judgement }, kept)
+}
+
+fn refused(judgement: &Judgement, rule_id: RuleId, reason: &str) -> Judgement {
+    let decision = Decision::Refuse { rule_id: rule_id.clone(), reason: reason.to_owned() };
+    let policy_version = judgement.policy_version;
+    Judgement { decision, rule_id: Some(rule_id), policy_version, risk: None }
+}
+
+fn digest(request: &CheckRequest, with_session: bool) -> Result<ActionDigest, CheckError> {
+    content::digest(request, with_session).map_err(unsealed)
+}
+
+fn unsealed(error: gov_core::canonical::CanonicalError) -> CheckError {
+    CheckError::NotRecorded(RecorderError::Unsealed(error.into()))
+}
