@@ -1,14 +1,10 @@
-//! Asks a human, and gives silence consequences.
+#![doc = include_str!("../README.md")]
 //!
 //! ```text
 //! submit ─▶ pending ──due──▶ next rung told ──due──▶ … ──time-out──▶ fallback: timed out, approved, parked
 //!              └──────────── a person decides ────────────▶ approved ─▶ consumed (once) or expired
 //!                                                        └▶ rejected
 //! ```
-//!
-//! [`chain`] and [`transition`] hold the rules, [`store`] the contract of the database.
-//! [`Approvals`] is what callers use; [`DbEscalationScheduler`] fires what is due, and [`Sender`]
-//! delivers what is written. Start reading at [`transition`].
 
 pub mod approval;
 pub mod approvals;

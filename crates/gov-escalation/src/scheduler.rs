@@ -96,8 +96,11 @@ impl DbEscalationScheduler {
             let wakes_at = if let Ok(report) = &outcome {
                 retry = self.config.first_retry;
                 let poll = now + about(self.config.safety_poll);
-                // What others hold is looked at again soon, but not in a spin.
-                report.next.map_or(poll, |it| it.max(now + self.config.first_retry).min(poll))
+                match report.next {
+                    // Others hold it: looked at again soon, but not in a spin.
+                    Some(due) if due <= now => poll.min(now + self.config.first_retry),
+                    due => due.map_or(poll, |it| it.min(poll)),
+                }
             } else {
                 let pause = retry;
                 retry = (retry * 2).min(self.config.safety_poll);

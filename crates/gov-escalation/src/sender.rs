@@ -90,8 +90,11 @@ impl Sender {
             let wakes_at = if let Ok((_, next)) = &outcome {
                 failures = 0;
                 let poll = now + self.config.poll_interval;
-                // What others hold is looked at again soon, but not in a spin.
-                next.map_or(poll, |it| it.max(now + self.config.first_retry).min(poll))
+                match *next {
+                    // Others hold it: looked at again soon, but not in a spin.
+                    Some(due) if due <= now => poll.min(now + self.config.first_retry),
+                    due => due.map_or(poll, |it| it.min(poll)),
+                }
             } else {
                 failures = failures.saturating_add(1);
                 now + self.pause(failures).min(self.config.poll_interval)

@@ -1,9 +1,18 @@
 //! What the crate promises, tried from outside.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "the helpers of these tests panic as the tests themselves may"
 )]
 
+mod deciding;
+mod escalates;
+mod exported_metrics;
 mod model;
+mod scheduling;
+mod sending;
 mod store;
+mod support;
+mod waiting;

@@ -44,7 +44,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn no_sequence_of_events_breaks_a_rule(events in prop::collection::vec(event(), 50..90)) {
+    fn no_sequence_of_events_breaks_a_rule(events in prop::collection::vec(event(), 50..64)) {
         let mut now = ManualClock::default().now();
         let mut life = Life::open(Fallback::Deny, now);
         for event in events {

@@ -1,0 +1,294 @@
+//! A process that asks for approvals: its tasks, its people, and a clock that is moved by hand.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use gov_core::{
+    ActionDigest, AgentId, ApprovalId, Clock as _, PersonId, Role, Timestamp, clock::ManualClock,
+    id::uuid::Uuid,
+};
+use gov_escalation::{
+    Approvals, DbEscalationScheduler, Directory, Notifier, NotifyError, SchedulerConfig, Sender,
+    SenderConfig,
+    approval::{Approval, ApprovalRequest, Decider, Notification, Verdict},
+    approvals::{ApprovalsConfig, DecideError, Decided, Decision},
+    store::{
+        Applied, ApprovalFilter, ApprovalStore, Fired, StoreError, Submitted, conformance,
+        memory::MemoryApprovalStore,
+    },
+    transition::Change,
+};
+use parking_lot::Mutex;
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+
+/// The people of these tests: `ops`, `lead`, and `owner`, who has both roles and the agent.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    disabled: Mutex<Vec<PersonId>>,
+}
+
+impl Roster {
+    pub(crate) fn disable(&self, person: PersonId) {
+        self.disabled.lock().push(person);
+    }
+}
+
+pub(crate) fn person(name: &str) -> PersonId {
+    let number = ["ops", "lead", "owner", "guest", "stranger"].iter().position(|it| *it == name);
+    PersonId::from_uuid(Uuid::from_u128(number.unwrap() as u128 + 1))
+}
+
+impl Directory for Roster {
+    fn roles_of(&self, wanted: PersonId) -> Option<Vec<Role>> {
+        let roles = [
+            ("ops", vec!["ops"]),
+            ("lead", vec!["lead"]),
+            ("owner", vec!["ops", "lead"]),
+            ("guest", vec![]),
+        ];
+        let (_, roles) = roles.into_iter().find(|(name, _)| person(name) == wanted)?;
+        let is_disabled = self.disabled.lock().contains(&wanted);
+        (!is_disabled).then(|| roles.into_iter().map(|it| it.parse().unwrap()).collect())
+    }
+
+    fn owners_of(&self, agent: &AgentId) -> Vec<PersonId> {
+        if agent.as_str() == "coder" { vec![person("owner")] } else { Vec::new() }
+    }
+}
+
+/// Keeps what it is given, and then fails or hangs if it is told to.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    messages: Mutex<Vec<Notification>>,
+    pub(crate) fails: AtomicBool,
+    pub(crate) hangs: AtomicBool,
+}
+
+impl Inbox {
+    /// What came since the last call.
+    pub(crate) fn take(&self) -> Vec<Notification> {
+        std::mem::take(&mut self.messages.lock())
+    }
+
+    /// Who was asked since the last call.
+    pub(crate) fn audiences(&self) -> Vec<String> {
+        let told = self.take();
+        told.iter().map(|it| it.content["audience"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[async_trait]
+impl Notifier for Inbox {
+    async fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
+        self.messages.lock().push(notification.clone());
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.fails.load(Ordering::SeqCst) {
+            let source = "answer lost".into();
+            return Err(NotifyError { notifier: notification.notifier.clone(), source });
+        }
+        Ok(())
+    }
+}
+
+/// A store that can be away, that can be slow, and that counts what it is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Moody {
+    pub(crate) inner: Arc<MemoryApprovalStore>,
+    pub(crate) is_away: AtomicBool,
+    pub(crate) asked: AtomicU32,
+    /// Each fire waits for one permit, if there is a gate.
+    pub(crate) gate: Mutex<Option<Arc<Notify>>>,
+}
+
+impl Moody {
+    fn answer(&self) -> Result<(), StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the disk is away".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ApprovalStore for Moody {
+    async fn submit(&self, it: ApprovalRequest, now: Timestamp) -> Result<Submitted, StoreError> {
+        self.answer()?;
+        self.inner.submit(it, now).await
+    }
+
+    async fn apply(
+        &self,
+        id: ApprovalId,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        self.answer()?;
+        self.inner.apply(id, change, now).await
+    }
+
+    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+        self.answer()?;
+        let gate = self.gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
+        self.inner.fire_due(now, limit).await
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.answer()?;
+        self.inner.next_deadline().await
+    }
+
+    async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {
+        self.answer()?;
+        self.inner.get(id).await
+    }
+
+    async fn find_open(&self, digest: &ActionDigest) -> Result<Option<Approval>, StoreError> {
+        self.inner.find_open(digest).await
+    }
+
+    async fn list(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, StoreError> {
+        self.inner.list(filter, before, limit).await
+    }
+}
+
+/// One process over a store, its tasks running once they are started.
+pub(crate) struct Process {
+    pub(crate) clock: ManualClock,
+    pub(crate) store: Arc<Moody>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) approvals: Approvals,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) tasks: JoinSet<()>,
+}
+
+impl Process {
+    /// No task runs yet.
+    pub(crate) fn new() -> Self {
+        Self::beside(&ManualClock::default(), Arc::default())
+    }
+
+    /// Another process over the same store, under the same clock.
+    pub(crate) fn beside(clock: &ManualClock, store: Arc<Moody>) -> Self {
+        let (clock, roster) = (clock.clone(), Arc::<Roster>::default());
+        let approvals = Approvals::new(
+            store.clone(),
+            roster.clone(),
+            Arc::new(clock.clone()),
+            ApprovalsConfig { max_waiters: 2, ..ApprovalsConfig::default() },
+        );
+        let (inbox, shutdown) = (Arc::default(), CancellationToken::new());
+        Self { clock, store, roster, inbox, approvals, shutdown, tasks: JoinSet::new() }
+    }
+
+    /// Scheduler and sender run.
+    pub(crate) async fn started() -> Self {
+        let mut it = Self::new();
+        it.start_scheduler(SchedulerConfig::default());
+        it.start_sender();
+        it.settle().await;
+        it
+    }
+
+    pub(crate) fn scheduler(&self, config: SchedulerConfig) -> DbEscalationScheduler {
+        let clock = Arc::new(self.clock.clone());
+        DbEscalationScheduler::new(self.store.clone(), clock, self.approvals.alarm(), config)
+    }
+
+    pub(crate) fn start_scheduler(&mut self, config: SchedulerConfig) {
+        let scheduler = self.scheduler(config);
+        self.tasks.spawn(scheduler.run(self.shutdown.clone()));
+    }
+
+    pub(crate) fn sender(&self) -> Sender {
+        let notifiers: BTreeMap<String, Arc<dyn Notifier>> =
+            BTreeMap::from([("log".to_owned(), self.inbox.clone() as Arc<dyn Notifier>)]);
+        let clock = Arc::new(self.clock.clone());
+        let outbox = self.store.inner.clone();
+        Sender::new(outbox, notifiers, clock, self.approvals.alarm(), SenderConfig::default())
+    }
+
+    pub(crate) fn start_sender(&mut self) {
+        let sender = self.sender();
+        self.tasks.spawn(sender.run(self.shutdown.clone()));
+    }
+
+    /// Lets every task act until it waits again.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..32 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn pass(&self, span: Duration) {
+        self.clock.advance(span);
+        self.settle().await;
+    }
+
+    /// Ends every task, which must not wait for anything.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        let stopped = tokio::time::timeout(Duration::from_secs(5), self.tasks.join_all()).await;
+        stopped.expect("a task still waits");
+    }
+
+    pub(crate) async fn ask(&self, number: u32) -> Approval {
+        let submitted = self.approvals.submit(conformance::request(number)).await.unwrap();
+        self.settle().await;
+        submitted.approval
+    }
+
+    pub(crate) async fn status(&self, id: ApprovalId) -> &'static str {
+        self.store.inner.get(id).await.unwrap().status.as_str()
+    }
+
+    pub(crate) async fn decide(
+        &self,
+        id: ApprovalId,
+        name: &str,
+        verdict: Verdict,
+    ) -> Result<Decided, DecideError> {
+        let digest = self.store.inner.get(id).await.unwrap().request.digest;
+        let decision = Decision { verdict, digest, comment: None };
+        self.approvals.decide(id, decision, Decider { person_id: person(name) }).await
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").finish_non_exhaustive()
+    }
+}
+
+/// Just before `span` is over.
+pub(crate) fn almost(span: Duration) -> Duration {
+    span.saturating_sub(Duration::from_micros(1))
+}
+
+pub(crate) const TICK: Duration = Duration::from_micros(1);
+
+pub(crate) fn now(it: &Process) -> Timestamp {
+    it.clock.now()
+}
