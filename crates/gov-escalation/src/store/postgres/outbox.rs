@@ -45,7 +45,8 @@ impl Outbox for PgApprovalStore {
                  from free where o.position = free.position
                  returning o.*
              )
-             select approval_id, notification_id, rung, notifier, content, lease_token, attempts
+             select approval_id, notification_id, rung, notifier, content, lease_token,
+                 attempts - 1 as attempts
              from leased order by position",
         )
         .bind(DateTime::<Utc>::from(now))
