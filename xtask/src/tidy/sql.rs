@@ -1,4 +1,5 @@
-//! SQL lives in `store/<backend>.rs`, in `store/<backend>/`, and in gov-store's own backends.
+//! SQL lives in `store/<backend>.rs`, in `store/<backend>/`, and in gov-store's own backends. A
+//! store may have a first name: `event_store/<backend>.rs`.
 //!
 //! A heuristic: a string literal that begins like a statement. Tests and benches may hold SQL,
 //! since they look at the tables from outside.
@@ -44,14 +45,19 @@ fn is_judged(path: &str) -> bool {
     else {
         return false;
     };
-    let folder = if path.starts_with("crates/gov-store/") { "" } else { "store/" };
+    let inside_store = match inside.split_once('/') {
+        _ if path.starts_with("crates/gov-store/") => inside,
+        Some((store, rest)) if store == "store" || store.ends_with("_store") => rest,
+        _ => "",
+    };
     let is_room_of = |backend: &&str| {
-        let room = format!("{folder}{backend}");
-        inside == format!("{room}.rs") || inside.starts_with(&format!("{room}/"))
+        let rest = inside_store.strip_prefix(*backend);
+        rest.is_some_and(|it| it == ".rs" || it.starts_with('/'))
     };
     // The conformance rules, the throw-away databases, and a file of tests beside its module.
     let is_for_tests =
         ["conformance.rs", "fresh_database.rs", "tests.rs"].iter().any(|it| inside.ends_with(it))
+            || inside.contains("conformance/")
             || inside.contains("fresh_database/")
             || inside.contains("tests/");
     !BACKENDS.iter().any(is_room_of) && !is_for_tests
@@ -79,12 +85,15 @@ mod tests {
         assert_eq!(problems("crates/gov-ledger/src/sweeper.rs", QUERY), 1);
         assert_eq!(problems("crates/gov-store/src/lease.rs", QUERY), 1);
         assert_eq!(problems("crates/gov-ledger/src/sqlite.rs", QUERY), 1);
+        assert_eq!(problems("crates/gov-ledger/src/store/sqlite_too.rs", QUERY), 1);
+        assert_eq!(problems("crates/gov-ledger/src/event_store.rs", QUERY), 1);
     }
 
     #[test]
     fn sql_in_its_room_is_at_home() {
         assert_eq!(problems("crates/gov-ledger/src/store/sqlite.rs", QUERY), 0);
         assert_eq!(problems("crates/gov-ledger/src/store/postgres/sweep.rs", QUERY), 0);
+        assert_eq!(problems("crates/gov-ledger/src/event_store/sqlite.rs", QUERY), 0);
         assert_eq!(problems("crates/gov-store/src/sqlite/writer.rs", QUERY), 0);
         assert_eq!(problems("crates/gov-ledger/tests/it/store.rs", QUERY), 0);
     }
