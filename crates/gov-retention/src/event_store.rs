@@ -1,9 +1,23 @@
 //! Where audit events live and how they are found: one contract, and a backend for each database.
+//!
+//! [`AuditEventStore`] is the contract; `sqlite` and `postgres` keep it, and `conformance` is the
+//! contract as tests. A backend is done when it passes.
+
+mod check;
+#[cfg(feature = "test-util")]
+pub mod conformance;
+mod day;
+mod meters;
+mod page;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use std::{error, fmt};
 
 use async_trait::async_trait;
 use gov_core::{AgentId, AuditEvent, AuditEventKind, EventId, SessionId, TeamId, Timestamp};
+
+pub use self::page::ParsePageCursorError;
 
 /// The most events one page may hold.
 pub const MAX_PAGE: u32 = 1000;
@@ -29,7 +43,8 @@ pub trait AuditEventStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TooLarge`]: shorten the payload. Else the store; repeating is safe.
+    /// [`StoreError::TooLarge`] and [`StoreError::NotText`]: correct the event; nothing of the
+    /// call was kept. Else the store; repeating is safe.
     async fn append(
         &self,
         events: Vec<AuditEvent>,
@@ -39,12 +54,13 @@ pub trait AuditEventStore: fmt::Debug + Send + Sync {
     /// Keeps the events of an ordered source, durably, and moves its cursor in the same
     /// transaction: a `seq` that is at or behind the cursor is skipped.
     ///
-    /// `events` are in rising order of `seq`. If this fails half-way, a prefix is kept and the
-    /// cursor says which.
+    /// `events` are in rising order of `seq`; what is skipped counts as known. If this fails
+    /// half-way, a prefix is kept and the cursor says which. A source has one caller at a time:
+    /// of two, the one with the higher `seq` would hide what the other still has to bring.
     ///
     /// # Errors
     ///
-    /// As from [`append`](Self::append).
+    /// As from [`append`](Self::append), and [`StoreError::OutOfOrder`], which kept nothing.
     async fn append_from(
         &self,
         source: &str,
@@ -52,16 +68,25 @@ pub trait AuditEventStore: fmt::Debug + Send + Sync {
     ) -> Result<Appended, StoreError>;
 
     /// Up to which `seq` of the source everything is kept; 0 at first.
+    ///
+    /// # Errors
+    ///
+    /// The store; repeating is safe.
     async fn cursor(&self, source: &str) -> Result<u64, StoreError>;
 
     /// One page of the events that fit, in `(at, id)` order or its reverse.
     ///
     /// # Errors
     ///
-    /// The store; repeating is safe.
+    /// [`StoreError::PageLimit`]: ask for another. [`StoreError::Day`]: one day cannot be read,
+    /// a filter that leaves it out is still answered. Else the store; repeating is safe.
     async fn query(&self, filter: &EventFilter, page: &PageRequest) -> Result<Page, StoreError>;
 
     /// How many events fit.
+    ///
+    /// # Errors
+    ///
+    /// As from [`query`](Self::query).
     async fn count(&self, filter: &EventFilter) -> Result<u64, StoreError>;
 }
 
@@ -128,7 +153,7 @@ pub struct PageCursor {
 pub struct Page {
     /// The events, in order.
     pub events: Vec<AuditEvent>,
-    /// Where the next page begins; `None` if this was the last.
+    /// Where the next page begins; `None` if this was the last. That next page may be empty.
     pub next: Option<PageCursor>,
 }
 
@@ -146,6 +171,33 @@ pub enum StoreError {
         /// The payload's size, in bytes.
         got: usize,
     },
+    /// A text of the event holds U+0000, which not every database can keep: take it out.
+    #[error("event `{id}`: `{field}` must not contain U+0000")]
+    NotText {
+        /// Which event.
+        id: EventId,
+        /// Which field.
+        field: &'static str,
+    },
+    /// The events of a source are not in rising order, or a number is too large: a mistake of the
+    /// program that brings them.
+    #[error(
+        "source `{name}`: seq must rise from 1 and stay below 2^63; received `{seq}` after `{after}`"
+    )]
+    OutOfOrder {
+        /// Which source.
+        name: String,
+        /// The number that does not fit.
+        seq: u64,
+        /// The one before it.
+        after: u64,
+    },
+    /// No page can be of that size: ask for another.
+    #[error("limit must be 1 to {MAX_PAGE}; received {got}")]
+    PageLimit {
+        /// The limit received.
+        got: u32,
+    },
     /// A stored row cannot be read: the database was changed by other hands.
     #[error("stored event `{id}` has an invalid `{column}`")]
     Corrupt {
@@ -154,6 +206,18 @@ pub enum StoreError {
         /// Which column.
         column: &'static str,
     },
+    /// The place of one day's events cannot be opened: repair it or move it away. Other days are
+    /// not concerned.
+    #[error("the events of one day, in `{place}`, cannot be reached")]
+    Day {
+        /// Where they lie.
+        place: String,
+        /// Why not.
+        source: Box<dyn error::Error + Send + Sync>,
+    },
+    /// The store was closed, and nothing was done.
+    #[error("the event store is closed")]
+    Closed,
     /// The backend failed; repeating is safe.
     #[error("the event store is unavailable")]
     Unavailable(#[source] Box<dyn error::Error + Send + Sync>),

@@ -1,1 +1,5 @@
-//! What the crate promises, tried from outside.
+//! One test binary for the crate.
+
+#![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
+
+mod sqlite;
