@@ -1,7 +1,7 @@
 //! The question behind every door: may this agent do this now?
 //!
 //! ```text
-//! request ─▶ agent known? ─▶ policy ─▶ allow, warn ──────────────────────────────▶ answer
+//! request ─▶ agent known? ─▶ policy ─▶ allow, warn ────────────────────▶ event ──▶ answer
 //!                                  ├─▶ refuse ─────────────────────────▶ record ─▶ answer
 //!                                  └─▶ require_approval ─▶ release ─▶ held ──────▶ answer
 //!                                                             └─▶ used, once ────▶ answer
@@ -31,6 +31,7 @@ pub use self::{
 use crate::{
     approvals::{Desk, DeskError},
     config::RefusalDurability,
+    events::Events,
     meters::Meters,
     policy::{Judgement, PolicyInput, PolicySet},
     registry::{Registry, RegistryError},
@@ -43,10 +44,20 @@ pub struct Gate {
     registry: Registry,
     recorder: Arc<dyn Recorder>,
     desk: Desk,
+    events: Events,
     redactor: Redactor,
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
     config: GateConfig,
+}
+
+/// Where a [`Gate`] keeps what it decides.
+#[derive(Clone, Debug)]
+pub struct Keepers {
+    /// What blocks: the signed log.
+    pub recorder: Arc<dyn Recorder>,
+    /// What lets the agent act: the event store.
+    pub events: Events,
 }
 
 /// How a [`Gate`] answers.
@@ -78,15 +89,15 @@ impl Gate {
     #[must_use]
     pub fn new(
         registry: Registry,
-        recorder: Arc<dyn Recorder>,
+        keepers: Keepers,
         desk: Desk,
         redactor: Redactor,
         meters: Arc<Meters>,
         clock: Arc<dyn Clock>,
         config: GateConfig,
     ) -> Self {
-        let policy = RwLock::new(None);
-        Self { policy, registry, recorder, desk, redactor, meters, clock, config }
+        let (policy, Keepers { recorder, events }) = (RwLock::new(None), keepers);
+        Self { policy, registry, recorder, desk, events, redactor, meters, clock, config }
     }
 
     /// Judges by `policy` from the next check on, unless a later version is there already.
@@ -126,7 +137,10 @@ impl Gate {
         } else {
             let released = self.release(&request, judgement).await;
             match released.map_err(|it| self.unkept(it))? {
-                Release::AsJudged(judgement) => Answer::new(judgement, None),
+                Release::AsJudged(judgement) => {
+                    self.keep_event(request, &judgement, now).await?;
+                    Answer::new(judgement, None)
+                }
                 Release::Held(judgement, kept) | Release::Used(judgement, kept) => {
                     Answer::about(judgement, *kept)
                 }
@@ -151,6 +165,17 @@ impl Gate {
             .await
             .map_err(|error| self.not_recorded(error))?;
         Ok(Answer::new(judgement, Some(recorded)))
+    }
+
+    /// Before the agent may act, its event is kept, or counted as missing.
+    async fn keep_event(
+        &self,
+        request: CheckRequest,
+        judgement: &Judgement,
+        now: Timestamp,
+    ) -> Result<(), CheckError> {
+        let kept = self.events.keep(request, judgement, &self.redactor, now).await;
+        kept.map_err(|error| self.not_recorded(RecorderError::NotTaken(error.into())))
     }
 
     async fn is_known(&self, request: &CheckRequest, now: Timestamp) -> Result<bool, CheckError> {

@@ -55,7 +55,7 @@ enum Command {
     /// Put gov in front of a coding agent.
     #[command(subcommand)]
     Install(install::Install),
-    /// Verify, export and repair the signed log.
+    /// Show what happened; verify, export and repair the signed log.
     #[command(subcommand)]
     Audit(audit::Audit),
 }

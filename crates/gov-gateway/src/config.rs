@@ -38,6 +38,8 @@ pub struct Config {
     pub database: Database,
     /// The signed log.
     pub log: Log,
+    /// What must be on record.
+    pub audit: Audit,
     /// What an answer waits for.
     pub durability: Durability,
     /// Who may ask.
@@ -95,6 +97,13 @@ pub struct Log {
     pub domain: Option<String>,
     /// How long queued records may take to reach the log after the last request.
     pub flush_timeout: Duration,
+}
+
+/// Section `audit`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// The kinds of events without which there is no answer, beside those that are always needed.
+    pub required: Vec<String>,
 }
 
 /// Section `durability`.

@@ -132,6 +132,12 @@ impl DataDir {
         self.root.join("gov.db")
     }
 
+    /// The audit events, a file a day.
+    #[must_use]
+    pub fn events(&self) -> PathBuf {
+        self.root.join("events")
+    }
+
     /// The keys.
     #[must_use]
     pub fn keys(&self) -> PathBuf {

@@ -173,7 +173,7 @@ impl Events {
 /// Degraded while events are missing that no gap accounts for yet.
 impl Health for Events {
     fn name(&self) -> &'static str {
-        "event_store"
+        "events"
     }
 
     fn health(&self) -> HealthState {

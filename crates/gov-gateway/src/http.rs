@@ -13,9 +13,11 @@ use axum::{
     routing::{get, post},
 };
 use gov_core::{Clock, Health};
+use gov_retention::event_store::AuditEventStore;
 use tower::ServiceExt as _;
 
 mod approvals;
+mod audit_events;
 mod auth;
 mod body;
 mod check;
@@ -48,6 +50,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Knows the policies, and changes which one is active.
     pub policies: Policies,
+    /// Where audit events are found.
+    pub event_store: Arc<dyn AuditEventStore>,
     /// What `/readyz` asks.
     pub health: Arc<[Arc<dyn Health>]>,
     /// What `/metrics` prints.
@@ -108,6 +112,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/policies", get(policies::list).post(policies::activate))
         .route("/v1/policies/active", get(policies::active))
         .route("/v1/policies/rollback", post(policies::roll_back))
+        .route("/v1/audit/events", get(audit_events::list))
         .route("/healthz", get(healthz::healthz))
         .route("/readyz", get(readyz::readyz))
         .route("/metrics", get(metrics::metrics))

@@ -21,6 +21,8 @@ pub enum Route {
     Policies,
     /// `/v1/approvals` and below.
     Approvals,
+    /// `/v1/audit` and below.
+    Audit,
     /// `/healthz`, `/readyz` and `/metrics`.
     Watch,
     /// Anything else.
@@ -28,11 +30,12 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::Check, "check"),
         (Self::Tokens, "tokens"),
         (Self::Policies, "policies"),
         (Self::Approvals, "approvals"),
+        (Self::Audit, "audit"),
         (Self::Watch, "watch"),
         (Self::Other, "other"),
     ];
@@ -43,6 +46,7 @@ impl Route {
         match path {
             "/v1/actions/check" => Self::Check,
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
+            _ if path.starts_with("/v1/audit/") => Self::Audit,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
             _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,

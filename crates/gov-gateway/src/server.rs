@@ -1,8 +1,9 @@
 //! The server: what it opens, in which order, and how it ends.
 //!
 //! ```text
-//! directory ▶ lock ▶ keys ▶ port ▶ gov.db ▶ signed log ▶ policy ▶ doors open
-//! doors shut ◀ requests answered ◀ history followed ◀ queue flushed ◀ run marked ◀ gov.db closed
+//! directory ▶ lock ▶ keys ▶ port ▶ gov.db ▶ signed log ▶ event store ▶ policy ▶ doors open
+//! doors shut ▶ requests answered ▶ history followed ▶ queue flushed ▶ log followed ▶ event store
+//! closed ▶ log closed ▶ run marked ▶ gov.db closed
 //! ```
 //!
 //! The port is taken before anything is made, and the doors open after everything works.
@@ -19,13 +20,14 @@ use tracing::{error, info, warn};
 
 mod approvals;
 mod error;
+mod events;
 mod health;
 mod log;
 
-use self::{approvals::Approvals, health::PolicyHealth, log::Log};
+use self::{approvals::Approvals, events::EventWork, health::PolicyHealth, log::Log};
 pub use self::{error::StartError, log::log_config};
 use crate::{
-    check::{Gate, GateConfig},
+    check::{Gate, GateConfig, Keepers},
     config::Config,
     data_dir::{DataDir, key_file},
     feed::GatewayFeed,
@@ -55,6 +57,7 @@ pub struct Server {
     door: Arc<Door>,
     limits: Limits,
     log: Log,
+    event_work: EventWork,
     history: FollowerHandle,
     approvals: Approvals,
     // The follower of the history and the upkeep of the meters.
@@ -81,8 +84,8 @@ pub struct Started {
     pub admin_token: Option<TokenSecret>,
 }
 
-/// How a server ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a server ended, the better first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ended {
     /// Nothing was left behind.
     Clean,
@@ -90,6 +93,13 @@ pub enum Ended {
     WorkLeft,
     /// Records are gone.
     RecordsMissing,
+}
+
+impl Ended {
+    /// The worse of two ends.
+    fn worse(self, other: Self) -> Self {
+        self.max(other)
+    }
 }
 
 impl Server {
@@ -104,17 +114,13 @@ impl Server {
             Some(root) => root.clone(),
             None => DataDir::default_path(|name| std::env::var_os(name))?,
         };
-        let listener = TcpListener::bind(config.server.listen)
-            .await
-            .map_err(|source| StartError::Bind { address: config.server.listen, source })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Bind { address: config.server.listen, source })?;
+        let (listener, address) = bind(config.server.listen).await?;
         let now = clock.now();
         let opened = tokio::task::spawn_blocking(move || open_files(&root, now));
         let (data_dir, lock, redaction_key, db) =
             opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
         let log = Log::open(config, &data_dir, &clock).await?;
+        let event_store = events::in_files(&data_dir.events(), &clock).await?;
 
         let admin_token = match db.found(FIRST_POLICY, now, IfLost::Leave).await? {
             Founded::New { admin_token } => admin_token,
@@ -140,6 +146,7 @@ impl Server {
             Arc::clone(&clock),
             Some(history.clone()),
         );
+        let event_work = EventWork::start(event_store, &log.signed, config, &clock);
         let approvals = Approvals::open(
             Arc::new(MemoryApprovalStore::default()),
             config,
@@ -149,7 +156,7 @@ impl Server {
         let desk = approvals.desk.clone();
         let gate = Arc::new(Gate::new(
             registry.clone(),
-            Arc::new(log.queue.clone()),
+            Keepers { recorder: Arc::new(log.queue.clone()), events: event_work.events.clone() },
             desk,
             Redactor::new(redaction_key),
             Arc::clone(&meters),
@@ -175,12 +182,14 @@ impl Server {
         let live = Live { gate: Arc::clone(&gate), protected, follower: history.clone() };
         let policies = Policies::new(&db.database, chains, Arc::clone(&clock), Some(live));
         let health: Vec<Arc<dyn Health>> =
-            log.health().into_iter().chain([PolicyHealth::new(Arc::clone(&gate)) as _]).collect();
+            [log.health(), event_work.health(), vec![PolicyHealth::new(Arc::clone(&gate))]]
+                .concat();
         let parts = Parts {
             gate,
             directory,
             registry,
             policies,
+            event_store: event_work.store(),
             health: health.into(),
             meters: Arc::clone(&meters),
             clock: Arc::clone(&clock),
@@ -200,6 +209,7 @@ impl Server {
                 drain_timeout: server.drain_timeout,
             },
             log,
+            event_work,
             history,
             approvals,
             tasks: [tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)],
@@ -237,10 +247,11 @@ impl Server {
                 error!(%error, "a task of the server ended badly");
             }
         }
-        let mut ended = self.log.close(flush_until.since(clock.now())).await;
-        if ended == Ended::Clean && !followed {
+        let bound = flush_until.since(clock.now());
+        let mut ended = self.log.close(bound, self.event_work.close(flush_until)).await;
+        if !followed {
             warn!("changes wait in the history for the next start");
-            ended = Ended::WorkLeft;
+            ended = ended.worse(Ended::WorkLeft);
         }
         if ended != Ended::RecordsMissing
             && let Err(error) = self.db.end_run(clock.now()).await
@@ -266,6 +277,15 @@ async fn follow_to_the_end(db: &GovDb, history: &FollowerHandle) -> bool {
             false
         }
     }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bound.await.map_err(|source| StartError::Bind { address, source })
 }
 
 type Files = (DataDir, DataDirLock, [u8; 32], GovDb);

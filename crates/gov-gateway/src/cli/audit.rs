@@ -1,18 +1,21 @@
-//! `gov audit`: the signed log, for those who check it.
+//! `gov audit`: what happened, and the signed log for those who check it.
 
 use clap::Subcommand;
 
 use super::Outcome;
 
 mod accept_rollback;
+mod events;
 mod export;
 mod place;
 mod report;
 mod verify;
 
-/// `gov audit`: the signed log.
+/// `gov audit`: audit events and the signed log.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
+    /// Show what happened: of a running server, or in files at rest.
+    Events(Box<events::Events>),
     /// Judge a log: is everything in it what was signed, and is everything there?
     ///
     /// Works offline, from a data directory (also while its server runs) or from an export.
@@ -31,6 +34,7 @@ impl Audit {
     /// [`super::Failure`]: it could not be done or judged, with the way out.
     pub fn run(self) -> Outcome {
         match self {
+            Self::Events(it) => it.run(),
             Self::Verify(it) => it.run(),
             Self::Export(it) => it.run(),
             Self::AcceptRollback(it) => it.run(),

@@ -52,7 +52,12 @@ pub(super) fn judged<T: DeserializeOwned>(
 pub(super) fn ask<T: DeserializeOwned>(
     call: impl Future<Output = Result<Reply, ClientError>>,
 ) -> Result<T, Failure> {
-    let reply = offline::block_on(call)?.map_err(|it| Failure::of(Exit::Unreachable, it))?;
+    read(offline::block_on(call)?)
+}
+
+/// Reads a server's answer.
+pub(super) fn read<T: DeserializeOwned>(reply: Result<Reply, ClientError>) -> Result<T, Failure> {
+    let reply = reply.map_err(|it| Failure::of(Exit::Unreachable, it))?;
     match reply.status {
         200..300 => serde_json::from_slice(&reply.body)
             .map_err(|it| Failure::because(Exit::NotJudged, "the answer is not ours", it)),

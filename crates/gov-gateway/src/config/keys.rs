@@ -155,6 +155,12 @@ pub static KEYS: &[Key] = &[
         "how long queued records may take to reach the log at shutdown; what is left stays in the spool, and the exit code is 10",
     ),
     key(
+        "audit.required",
+        Slot::Words { at: |it| &mut it.audit.required, all: &["action.allowed", "action.warned"] },
+        "",
+        "what is refused (503 `not-recorded`) when its event cannot be kept; not named, it is done all the same, counted, and an `audit.gap` says so later; everything else is always refused then",
+    ),
+    key(
         "durability.refuse",
         Slot::Choice(|it| &mut it.durability.refuse),
         "durable",

@@ -34,6 +34,13 @@ pub enum Slot<T = Config> {
     Path(fn(&mut T) -> &mut Option<PathBuf>),
     /// A list of texts; in the environment separated by commas.
     List(fn(&mut T) -> &mut Vec<String>),
+    /// Any of some words; in the environment separated by commas.
+    Words {
+        /// Where they live.
+        at: fn(&mut T) -> &mut Vec<String>,
+        /// All that there are.
+        all: &'static [&'static str],
+    },
     /// One of some words.
     Choice(fn(&mut T) -> &mut dyn Choose),
     /// A database.
@@ -60,11 +67,8 @@ impl<T: Clone + Default> Slot<T> {
             Self::Text(_) => "text".to_owned(),
             Self::Path(_) => "path".to_owned(),
             Self::List(_) => "list of texts".to_owned(),
-            Self::Choice(at) => {
-                let words: Vec<_> =
-                    at(&mut T::default()).words().iter().map(|it| format!("`{it}`")).collect();
-                words.join(" or ")
-            }
+            Self::Words { all, .. } => format!("list of {}", either(all)),
+            Self::Choice(at) => either(at(&mut T::default()).words()),
             Self::Database(_) => "`sqlite`".to_owned(),
         }
     }
@@ -72,7 +76,7 @@ impl<T: Clone + Default> Slot<T> {
     /// A default of the table as it would have been given.
     pub(super) fn default_given(&self, text: &str) -> Given {
         match self {
-            Self::List(_) if text.is_empty() => Given::List(Vec::new()),
+            Self::List(_) | Self::Words { .. } if text.is_empty() => Given::List(Vec::new()),
             _ => Given::Text(text.to_owned()),
         }
     }
@@ -82,8 +86,8 @@ impl<T: Clone + Default> Slot<T> {
         let wanted = |received: &dyn fmt::Display| {
             format!("must be {}; received `{received}`", self.wanted())
         };
-        if let Self::List(at) = self {
-            *at(config) = match given {
+        if let Self::List(at) | Self::Words { at, .. } = self {
+            let texts: Vec<_> = match given {
                 Given::List(texts) => texts.clone(),
                 Given::Text(text) => text
                     .split(',')
@@ -92,6 +96,12 @@ impl<T: Clone + Default> Slot<T> {
                     .collect(),
                 _ => return Err(wanted(given)),
             };
+            if let Self::Words { all, .. } = self
+                && let Some(other) = texts.iter().find(|it| !all.contains(&it.as_str()))
+            {
+                return Err(wanted(other));
+            }
+            *at(config) = texts;
             return Ok(());
         }
         let text = match (self, given) {
@@ -120,7 +130,7 @@ impl<T: Clone + Default> Slot<T> {
             }
             Self::Database(at) => *at(config) = Backend::read(&text)?,
             // Handled above.
-            Self::List(_) => (),
+            Self::List(_) | Self::Words { .. } => (),
         }
         Ok(())
     }
@@ -129,9 +139,11 @@ impl<T: Clone + Default> Slot<T> {
         match self {
             Self::Address(_) => "an IP address and a port, such as `127.0.0.1:7180`".to_owned(),
             Self::Span { .. } => format!("a {}, such as `15m`", self.type_text()),
-            Self::Count { .. } | Self::Text(_) | Self::Path(_) | Self::List(_) => {
-                format!("a {}", self.type_text())
-            }
+            Self::Count { .. }
+            | Self::Text(_)
+            | Self::Path(_)
+            | Self::List(_)
+            | Self::Words { .. } => format!("a {}", self.type_text()),
             Self::Switch(_) | Self::Choice(_) | Self::Database(_) => self.type_text(),
         }
     }
@@ -151,13 +163,17 @@ impl<T: Clone + Default> Slot<T> {
                 Some(path) => quoted(&path.display()),
                 None => quoted(&""),
             },
-            Self::List(at) => {
+            Self::List(at) | Self::Words { at, .. } => {
                 toml::Value::Array(at(config).iter().cloned().map(Into::into).collect()).to_string()
             }
             Self::Choice(at) => quoted(&at(config).word()),
             Self::Database(_) => quoted(&"sqlite"),
         }
     }
+}
+
+fn either(words: &[&str]) -> String {
+    words.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" or ")
 }
 
 /// A value that is one of some words.

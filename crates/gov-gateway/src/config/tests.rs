@@ -115,6 +115,11 @@ fn a_bad_value_names_its_key_the_limits_and_what_was_received() {
             "`server.allowed_hosts` must be a list of texts; received `array of other things`",
         ),
         (
+            "audit.required = [\"action.allowed\", \"action.refused\"]",
+            "`audit.required` must be a list of `action.allowed` or `action.warned`; received \
+             `action.refused`",
+        ),
+        (
             "durability.refuse = \"memory\"",
             "`durability.refuse` must be `durable` or `spooled`; received `memory`",
         ),

@@ -76,6 +76,39 @@ pub static HELP: &[(&str, Kind, &str)] = &[
     ("gov_deferred_audit_syncs_total", Kind::Counter, "Fsyncs of the spool that were made."),
     ("gov_deferred_audit_pending", Kind::Gauge, "Records taken and not settled yet."),
     ("gov_deferred_audit_spool_bytes", Kind::Gauge, "Size of the spool, in bytes."),
+    ("gov_retention_appended_total", Kind::Counter, "Audit events that the event store holds."),
+    (
+        "gov_retention_known_total",
+        Kind::Counter,
+        "Audit events brought to the event store that it had already.",
+    ),
+    (
+        "gov_retention_append_errors_total",
+        Kind::Counter,
+        "Appends that the event store did not take.",
+    ),
+    (
+        "gov_retention_query_errors_total",
+        Kind::Counter,
+        "Questions to the event store that failed.",
+    ),
+    ("gov_retention_open_files", Kind::Gauge, "Files of days that the event store has open."),
+    ("gov_retention_unreadable_days", Kind::Gauge, "Days whose events cannot be read."),
+    (
+        "gov_retention_missed_events_total",
+        Kind::Counter,
+        "Events of allowed actions that the event store did not take in time.",
+    ),
+    (
+        "gov_retention_follower_lag_records",
+        Kind::Gauge,
+        "Records of the signed log that the event store has not got yet.",
+    ),
+    (
+        "gov_retention_follower_dead_letters_total",
+        Kind::Counter,
+        "Records of the signed log that the event store cannot hold as what they are.",
+    ),
     ("gov_store_commits_total", Kind::Counter, "Commits, by database and durability."),
     (
         "gov_store_commit_errors_total",

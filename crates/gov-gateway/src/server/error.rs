@@ -5,6 +5,7 @@ use std::{error::Error, io, net::SocketAddr};
 use gov_deferred_audit::{
     OpenError as OpenLogError, OpenQueueError, outside_copy::OutsideCopyError,
 };
+use gov_retention::event_store::sqlite::OpenStoreError;
 use gov_store::{lock::LockError, migrations::MigrateError, sqlite::OpenError};
 
 use crate::{
@@ -51,6 +52,9 @@ pub enum StartError {
     /// The spool before it does not open.
     #[error(transparent)]
     Queue(#[from] OpenQueueError),
+    /// The event store does not open.
+    #[error(transparent)]
+    Events(#[from] OpenStoreError),
     /// The stored policy does not compile: another build may have written it.
     #[error(
         "the stored policy, version {version}, cannot be loaded; correct the configuration, or `gov policies activate FILE` puts in one that can"
@@ -85,9 +89,12 @@ impl StartError {
             Self::DataDir(DataDirError::Io { .. })
             | Self::InUse(_)
             | Self::Lock(_)
-            | Self::Bind { .. } => Exit::Unreachable,
+            | Self::Bind { .. }
+            | Self::Events(OpenStoreError::Folder { .. }) => Exit::Unreachable,
             Self::DataDir(_) | Self::Key(_) => Exit::Usage,
-            Self::Open(error) | Self::Db(GovDbError::Open(error)) => open_exit(error),
+            Self::Open(error)
+            | Self::Db(GovDbError::Open(error))
+            | Self::Events(OpenStoreError::Today { source: error, .. }) => open_exit(error),
             Self::Log(error) => match error {
                 OpenLogError::Key(_)
                 | OpenLogError::Domain(_)
@@ -100,6 +107,7 @@ impl StartError {
             },
             Self::Db(_)
             | Self::Queue(_)
+            | Self::Events(_)
             | Self::Policy { .. }
             | Self::BootId { .. }
             | Self::Metrics(_)

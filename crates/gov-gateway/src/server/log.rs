@@ -21,7 +21,7 @@ const MAX_RESTARTS: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) queue: DeferredAuditQueue,
-    signed: SignedLog,
+    pub(super) signed: SignedLog,
     supervisor: Supervisor,
     copier: JoinHandle<()>,
     stop_copier: CancellationToken,
@@ -88,10 +88,12 @@ impl Log {
         self.description.clone()
     }
 
-    /// Flushes the queue within `bound`, copies the last checkpoint, and closes the files.
-    pub(super) async fn close(self, bound: Duration) -> Ended {
+    /// Flushes the queue within `bound`, waits for those who read the log as it is `then`, copies
+    /// the last checkpoint, and closes the files.
+    pub(super) async fn close(self, bound: Duration, then: impl Future<Output = Ended>) -> Ended {
         let Flushed { left_in_spool, lost, .. } =
             close_and_flush_within(&self.queue, self.supervisor, bound).await;
+        let read = then.await;
         self.stop_copier.cancel();
         if let Err(error) = self.copier.await {
             error!(%error, "the last checkpoint is not copied outside");
@@ -103,9 +105,9 @@ impl Log {
         }
         if left_in_spool > 0 {
             warn!(left_in_spool, "records wait in the spool for the next start");
-            return Ended::WorkLeft;
+            return read.worse(Ended::WorkLeft);
         }
-        Ended::Clean
+        read
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
 
 /// Commands that the starter policy `balanced` allows, refuses, and asks a human about.
 pub(crate) const ALLOWED: &str = "cargo test";
+pub(crate) const WARNED: &str = "curl https://unlisted.example/data.json";
 pub(crate) const REFUSED: &str = "rm -rf /etc";
 pub(crate) const ASKED: &str = "git push --force origin main";
 

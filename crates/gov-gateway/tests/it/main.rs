@@ -9,11 +9,13 @@
 )]
 
 mod audit_commands;
+mod audit_events;
 mod chains;
 mod check_door;
 mod commands;
 mod configuration;
 mod doctor;
+mod event_commands;
 mod event_double;
 mod events;
 mod hook;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::{body::Body, http::Request};
-use gov_core::{Clock, Redactor, SystemClock};
+use gov_core::{AuditEventKind, Clock, Redactor, SystemClock};
 use gov_deferred_audit::LogRecord;
 use gov_gateway::{
-    check::{Gate, GateConfig, Recorded, Recorder, RecorderError},
+    check::{Gate, GateConfig, Keepers, Recorded, Recorder, RecorderError},
     config::RefusalDurability,
+    events::{Events, EventsConfig},
     gov_db::GovDb,
     http::{Door, Guard, Parts},
     identity::Directory,
@@ -20,7 +21,10 @@ use gov_gateway::{
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use crate::check_door::{ALLOWED, ASKED, REFUSED};
+use crate::{
+    check_door::{ALLOWED, ASKED, REFUSED, WARNED},
+    event_double::{Double, Mood},
+};
 
 /// A log on a full disk.
 #[derive(Debug)]
@@ -47,11 +51,21 @@ impl Recorder for Stuck {
 struct It {
     door: Door,
     token: String,
+    events: Arc<Double>,
     _home: tempfile::TempDir,
     _db: GovDb,
 }
 
 async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -> It {
+    start_requiring(recorder, policy, auto_register, &[]).await
+}
+
+async fn start_requiring(
+    recorder: Arc<dyn Recorder>,
+    policy: bool,
+    auto_register: bool,
+    required: &[AuditEventKind],
+) -> It {
     let home = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let db = GovDb::open(&home.path().join("gov.db"), clock.now()).unwrap();
@@ -61,9 +75,12 @@ async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -
     let token = registry.create_token(new, "test").await.unwrap().token;
     let meters = Arc::new(Meters::install().unwrap());
     let config = GateConfig { durability: RefusalDurability::Durable, auto_register };
+    let store = Arc::<Double>::default();
+    let required = EventsConfig { required: required.to_vec(), ..EventsConfig::default() };
+    let events = Events::new(Arc::clone(&store) as _, Arc::clone(&clock), required);
     let gate = Gate::new(
         registry.clone(),
-        recorder,
+        Keepers { recorder, events },
         Redactor::new([0; 32]),
         Arc::clone(&meters),
         Arc::clone(&clock),
@@ -77,6 +94,7 @@ async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -
         directory,
         registry,
         policies: Policies::new(&db.database, Arc::default(), Arc::clone(&clock), None),
+        event_store: Arc::clone(&store) as _,
         health: Arc::new([]),
         meters,
         clock,
@@ -84,7 +102,7 @@ async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -
     };
     let guard = Guard::new("127.0.0.1:7180".parse().unwrap(), &[], &[]);
     let door = Door::new(parts, guard, std::time::Duration::from_millis(300));
-    It { door, token, _home: home, _db: db }
+    It { door, token, events: store, _home: home, _db: db }
 }
 
 impl It {
@@ -165,4 +183,39 @@ async fn an_agent_that_is_not_registered_is_refused_and_recorded() {
         records[0].verdict.as_ref().unwrap().rule_id.as_ref().unwrap().as_str(),
         "unknown-agent"
     );
+}
+
+#[tokio::test]
+async fn an_allowed_action_is_answered_though_its_event_is_not_kept() {
+    let it = start(Arc::new(Kept::default()), true, true).await;
+    it.events.is(Mood::Fails);
+    for (command, decision) in [(ALLOWED, "allow"), (WARNED, "warn")] {
+        let (status, json) = it.check(command).await;
+        assert_eq!((status, &json["decision"]), (200, &json!(decision)), "{json}");
+    }
+    it.events.is(Mood::Works);
+    assert_eq!(it.check(ALLOWED).await.0, 200);
+    assert_eq!(it.events.kinds(), ["action.allowed"]);
+}
+
+#[tokio::test]
+async fn an_allowed_action_whose_required_event_is_not_kept_is_503_and_says_refuse() {
+    let required = [AuditEventKind::ActionAllowed];
+    let it = start_requiring(Arc::new(Kept::default()), true, true, &required).await;
+    it.events.is(Mood::Fails);
+    let (status, json) = it.check(ALLOWED).await;
+    assert_eq!((status, &json["code"]), (503, &json!("not-recorded")), "{json}");
+    assert_eq!(json["decision"], "refuse");
+    let detail = json["detail"].as_str().unwrap();
+    assert!(detail.contains("the event store did not take it"), "{detail}");
+    assert_eq!(it.check(WARNED).await.1["decision"], "warn", "the other kind is not required");
+}
+
+#[tokio::test]
+async fn what_is_refused_or_held_is_no_event_of_the_handler() {
+    let it = start(Arc::new(Kept::default()), true, true).await;
+    for command in [REFUSED, ASKED] {
+        it.check(command).await;
+    }
+    assert_eq!(it.events.kinds(), Vec::<String>::new(), "it comes through the log");
 }

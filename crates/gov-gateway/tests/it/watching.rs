@@ -21,7 +21,18 @@ async fn who_is_alive_and_ready_says_so_without_a_token() {
     let json = ready.json();
     let names: Vec<_> =
         json["parts"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["audit_queue", "audit_log", "outside_copy", "policy"]);
+    assert_eq!(
+        names,
+        [
+            "audit_queue",
+            "audit_log",
+            "outside_copy",
+            "event_store",
+            "events",
+            "log_follower",
+            "policy"
+        ]
+    );
     // The copy lies beside the log in this test, and says what to do about it.
     assert_eq!(json["status"], "degraded");
     let reason = json["parts"][2]["reason"].as_str().unwrap();

@@ -1,0 +1,152 @@
+//! The event store with what writes to it: the answers, the gaps, and the follower of the log.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use gov_core::{Clock, Health, HealthState, Timestamp};
+use gov_deferred_audit::SignedLog;
+use gov_retention::event_store::{AuditEventStore, sqlite::SqliteEventStore};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{Ended, StartError};
+use crate::{
+    config::Config,
+    events::{Events, EventsConfig, WAIT},
+    log_follower::{LogFollower, LogFollowerConfig, Progress},
+};
+
+/// The least that the follower gets at the end.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// An event store as the server owns it.
+#[async_trait]
+pub(super) trait OwnedStore: AuditEventStore + Health {
+    /// Takes no more work and waits for what runs.
+    async fn close(&self);
+}
+
+#[async_trait]
+impl OwnedStore for SqliteEventStore {
+    async fn close(&self) {
+        self.close().await;
+    }
+}
+
+/// The store of a server whose state lies in its data directory.
+pub(super) async fn in_files(
+    dir: &Path,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn OwnedStore>, StartError> {
+    Ok(Arc::new(SqliteEventStore::open(dir, Arc::clone(clock)).await?))
+}
+
+/// What works on the event store while the server runs.
+#[derive(Debug)]
+pub(super) struct EventWork {
+    pub(super) events: Events,
+    store: Arc<dyn OwnedStore>,
+    progress: Arc<Progress>,
+    clock: Arc<dyn Clock>,
+    required: bool,
+    gaps: JoinHandle<()>,
+    follower: JoinHandle<LogFollower>,
+    stop: CancellationToken,
+}
+
+impl EventWork {
+    /// Starts to follow `log`, and to write down what is missed.
+    pub(super) fn start(
+        store: Arc<dyn OwnedStore>,
+        log: &SignedLog,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let kinds = config.audit.required.iter().filter_map(|it| it.parse().ok());
+        let events_config = EventsConfig { required: kinds.collect(), wait: WAIT };
+        let required = !events_config.required.is_empty();
+        let events = Events::new(Arc::clone(&store) as _, Arc::clone(clock), events_config);
+        let follower = LogFollower::new(
+            Arc::new(log.clone()),
+            Arc::clone(&store) as _,
+            Arc::clone(clock),
+            LogFollowerConfig::default(),
+        );
+        let stop = CancellationToken::new();
+        Self {
+            progress: follower.progress(),
+            gaps: tokio::spawn(events.clone().run(stop.clone())),
+            follower: tokio::spawn(follower.run(log.committed(), stop.clone())),
+            events,
+            store,
+            clock: Arc::clone(clock),
+            required,
+            stop,
+        }
+    }
+
+    /// Where events are found.
+    pub(super) fn store(&self) -> Arc<dyn AuditEventStore> {
+        Arc::clone(&self.store) as _
+    }
+
+    /// What `/readyz` asks.
+    pub(super) fn health(&self) -> Vec<Arc<dyn Health>> {
+        vec![
+            Arc::new(StoreHealth { store: Arc::clone(&self.store), required: self.required }),
+            Arc::new(self.events.clone()),
+            Arc::clone(&self.progress) as _,
+        ]
+    }
+
+    /// Follows the log to its end, after which nobody appends, and writes down what was missed;
+    /// closes the store.
+    pub(super) async fn close(self, until: Timestamp) -> Ended {
+        self.stop.cancel();
+        // Also where the flush took all the time: a last look costs little, and mostly finds nothing.
+        let until = until.max(self.clock.now() + LAST_LOOK);
+        let followed = match self.follower.await {
+            Ok(follower) => follower.finish(until).await,
+            Err(error) => {
+                error!(%error, "the follower of the log ended badly");
+                false
+            }
+        };
+        if let Err(error) = self.gaps.await {
+            error!(%error, "the writer of gaps ended badly");
+        }
+        let missing = self.events.write_gaps().await;
+        self.store.close().await;
+        if missing > 0 {
+            error!(missing, "events of allowed actions are missing, and no gap says so");
+            return Ended::RecordsMissing;
+        }
+        if !followed {
+            let left = self.progress.lag();
+            warn!(left, "records of the log wait for the event store until the next start");
+            return Ended::WorkLeft;
+        }
+        Ended::Clean
+    }
+}
+
+/// A store that fails is no reason to turn agents away, unless answers need it.
+#[derive(Debug)]
+struct StoreHealth {
+    store: Arc<dyn OwnedStore>,
+    required: bool,
+}
+
+impl Health for StoreHealth {
+    fn name(&self) -> &'static str {
+        self.store.name()
+    }
+
+    fn health(&self) -> HealthState {
+        match self.store.health() {
+            HealthState::Dead(reason) if !self.required => HealthState::Degraded(reason),
+            other => other,
+        }
+    }
+}
