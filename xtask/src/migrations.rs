@@ -18,7 +18,12 @@ use crate::workspace::{self, File};
 
 /// Which crate owns a component's tables. `crates/<crate>/migrations` is a symbolic link to
 /// `migrations/<component>`, so cargo packages the files with the crate.
-const OWNERS: &[(&str, &str)] = &[("audit_log", "gov-deferred-audit"), ("gateway", "gov-gateway")];
+const OWNERS: &[(&str, &str)] = &[
+    ("audit_log", "gov-deferred-audit"),
+    ("escalation", "gov-escalation"),
+    ("gateway", "gov-gateway"),
+    ("retention", "gov-retention"),
+];
 
 const DIALECTS: &[&str] = &["postgres", "sqlite"];
 

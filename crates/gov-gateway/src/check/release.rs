@@ -78,7 +78,10 @@ impl Gate {
                 )));
             };
             let same = digest(request, named.request.chain.bind_session)? == named.request.digest;
-            if same && let Some(release) = self.named(request, &judgement, named, asked.as_ref()).await? {
+            if same
+                && let Some(release) =
+                    self.named(request, &judgement, named, asked.as_ref()).await?
+            {
                 return Ok(release);
             }
         }

@@ -257,13 +257,14 @@ impl AuditEventStore for SqliteEventStore {
 
 impl Health for SqliteEventStore {
     fn name(&self) -> &'static str {
-        "event_store"
+        "event_backend"
     }
 
-    /// Dead after an append that failed, until one succeeds; degraded while a day is unreadable.
+    /// Degraded after an append that failed, until one succeeds, and while a day is unreadable.
+    /// Never dead: whether an action needs its event is for others to say.
     fn health(&self) -> HealthState {
         if let Some(reason) = self.meters.failing() {
-            return HealthState::Dead(format!("the last append failed: {reason}"));
+            return HealthState::Degraded(format!("the last append failed: {reason}"));
         }
         let unreadable = self.days.unreadable();
         if unreadable.is_empty() {
