@@ -10,11 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::Connection;
-
 use crate::{
     payload_file::PayloadLine,
-    store::sqlite::{self as store, Head, StoreError},
+    store::{Head, LogRows, StoreError, tree},
     tlog::{
         bundle,
         tile::{self, TILE_WIDTH, TilePlace, bundles_of, index_path, tiles_of},
@@ -24,6 +22,8 @@ use crate::{
 mod target;
 
 use self::target::Target;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::Snapshot;
 
 /// What goes out.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ impl From<StoreError> for ExportError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(what) => Self::Corrupt(what),
-            StoreError::Sqlite(error) => Self::Unreadable(Box::new(error)),
+            other => Self::Unreadable(Box::new(other)),
         }
     }
 }
@@ -97,6 +97,7 @@ impl From<StoreError> for ExportError {
 /// # Errors
 ///
 /// [`ExportError`]; an earlier export may be half renewed, and is again whole after another run.
+#[cfg(feature = "sqlite")]
 pub fn export(
     database: &Path,
     dir: &Path,
@@ -106,7 +107,31 @@ pub fn export(
         .map_err(|error| ExportError::Unreadable(Box::new(error)))?;
     // One state of the file for everything that is read.
     let snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
-    let heads = store::heads(&snapshot)?;
+    write(&mut &*snapshot, dir, options)
+}
+
+/// Exports the log in the database of `pool` to `dir`, like `export` from a SQLite file.
+///
+/// # Errors
+///
+/// As from `export`.
+#[cfg(feature = "postgres")]
+pub async fn export_postgres(
+    pool: &sqlx::PgPool,
+    dir: &Path,
+    options: ExportOptions,
+) -> Result<Exported, ExportError> {
+    let dir = dir.to_owned();
+    let job = move |rows: &mut Snapshot| write(rows, &dir, options);
+    Snapshot::read(pool, job).await
+}
+
+fn write(
+    rows: &mut dyn LogRows,
+    dir: &Path,
+    options: ExportOptions,
+) -> Result<Exported, ExportError> {
+    let heads = rows.heads()?;
     let Some(current) = heads.last() else { return Err(ExportError::NoLog) };
     let vkeys: BTreeSet<_> = heads.iter().map(|head| format!("{}\n", head.vkey)).collect();
     let mut target = Target::open(dir, &vkeys)?;
@@ -119,7 +144,7 @@ pub fn export(
     };
     for head in heads.iter().rev() {
         let below = below(head);
-        EpochExport { connection: &snapshot, head, options, below }.write(&mut target)?;
+        EpochExport { rows: &mut *rows, head, options, below }.write(&mut target)?;
     }
     for head in &heads {
         if let Some(note) = &head.note {
@@ -137,7 +162,7 @@ pub fn export(
 }
 
 struct EpochExport<'a> {
-    connection: &'a Connection,
+    rows: &'a mut dyn LogRows,
     head: &'a Head,
     options: ExportOptions,
     /// The epoch's directory, below the export's.
@@ -145,13 +170,13 @@ struct EpochExport<'a> {
 }
 
 impl EpochExport<'_> {
-    fn write(&self, target: &mut Target) -> Result<(), ExportError> {
+    fn write(&mut self, target: &mut Target) -> Result<(), ExportError> {
         // First: it marks the directory as this log's, should the export be cut short.
         target.put(&self.below.join("vkey"), format!("{}\n", self.head.vkey).as_bytes())?;
         for (index, width) in bundles_of(self.head.size) {
             self.write_bundle(index, width, target)?;
         }
-        let edge = store::edge(self.connection, self.head.epoch, self.head.size)?;
+        let edge = tree::edge(self.rows, self.head.epoch, self.head.size)?;
         for place in tiles_of(self.head.size) {
             let hashes = if place.width == TILE_WIDTH {
                 self.full_tile(place)?
@@ -166,15 +191,20 @@ impl EpochExport<'_> {
         Ok(())
     }
 
-    fn full_tile(&self, place: TilePlace) -> Result<Vec<u8>, ExportError> {
-        let hashes = store::full_tile(self.connection, self.head.epoch, place.level, place.index)?;
+    fn full_tile(&mut self, place: TilePlace) -> Result<Vec<u8>, ExportError> {
+        let hashes = self.rows.full_tile(self.head.epoch, place.level, place.index)?;
         let missing = || ExportError::Corrupt(format!("`{}` is missing", place.path()));
         Ok(tile::encode(&hashes.ok_or_else(missing)?))
     }
 
-    fn write_bundle(&self, index: u64, width: u16, target: &mut Target) -> Result<(), ExportError> {
+    fn write_bundle(
+        &mut self,
+        index: u64,
+        width: u16,
+        target: &mut Target,
+    ) -> Result<(), ExportError> {
         let (epoch, first) = (self.head.epoch, index * u64::from(TILE_WIDTH));
-        let rows = store::entries_after(self.connection, (epoch, first), width.into())?;
+        let rows = self.rows.entries_after((epoch, first), width.into())?;
         let in_place = (first + 1..).zip(&rows).take_while(|(seq, row)| *seq == row.0).count();
         if in_place != usize::from(width) {
             let seq = first + u64::try_from(in_place).unwrap_or(0) + 1;
@@ -190,7 +220,7 @@ impl EpochExport<'_> {
         if self.options.with_payloads {
             let last = first + u64::from(width);
             let mut file = Vec::new();
-            for it in store::payloads(self.connection, epoch, first, last)? {
+            for it in self.rows.payloads(epoch, first, last)? {
                 PayloadLine { seq: it.seq, salt: it.salt, payload: it.payload }.write(&mut file);
             }
             target.put(&self.below.join("payload").join(&path), &file)?;

@@ -4,23 +4,24 @@ mod drainer;
 pub mod entry;
 pub mod epoch;
 pub mod event;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod export;
 pub mod feed;
 #[cfg(feature = "sqlite")]
 pub mod install;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod lookup;
 pub mod metrics;
 pub mod outside_copy;
 pub mod payload_file;
 pub mod queue;
 pub mod record;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod signed_log;
 pub mod signer;
 pub mod sink;
 mod spool;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 pub mod supervisor;
 pub mod tlog;
@@ -29,7 +30,11 @@ pub mod verify;
 #[cfg(feature = "sqlite")]
 pub use crate::install::{InstallError, InstalledDrainer, install_deferred_audit_drainer};
 #[cfg(feature = "sqlite")]
-pub use crate::signed_log::{LogConfig, OpenError, SignedLog, SqliteSignedEventsSink};
+pub use crate::signed_log::LogConfig;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use crate::signed_log::{
+    LogHead, LogPlaces, OpenError, SignedEventsSink, SignedLog, SqliteSignedEventsSink,
+};
 pub use crate::{
     event::{DeferredAuditEvent, GOVERNANCE_REFUSAL_EVENT_TYPE},
     feed::{

@@ -1,10 +1,11 @@
 //! Where one record lies in a log.
 
+#[cfg(feature = "sqlite")]
 use std::path::Path;
 
 use gov_core::RecordId;
 
-use crate::{store::sqlite as store, verify::SourceError};
+use crate::{store, verify::SourceError};
 
 /// The place of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,25 @@ pub struct RecordPlace {
 /// # Errors
 ///
 /// [`SourceError`] if the database cannot be read.
+#[cfg(feature = "sqlite")]
 pub fn find_record(path: &Path, id: RecordId) -> Result<Option<RecordPlace>, SourceError> {
     let connection = gov_store::sqlite::open_read_only(path)
         .map_err(|error| SourceError::Unreadable(Box::new(error)))?;
-    let place = store::find(&connection, id)?;
+    let place = store::sqlite::find(&connection, id)?;
+    Ok(place.map(|(epoch, seq)| RecordPlace { epoch, seq }))
+}
+
+/// Looks a record up in the database of `pool`, like `find_record` in a SQLite file.
+///
+/// # Errors
+///
+/// [`SourceError`] if the database cannot be read.
+#[cfg(feature = "postgres")]
+pub async fn find_record_postgres(
+    pool: &sqlx::PgPool,
+    id: RecordId,
+) -> Result<Option<RecordPlace>, SourceError> {
+    let mut connection = pool.acquire().await.map_err(store::StoreError::from)?;
+    let place = store::postgres::find(&mut connection, id).await?;
     Ok(place.map(|(epoch, seq)| RecordPlace { epoch, seq }))
 }

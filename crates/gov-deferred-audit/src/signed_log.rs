@@ -1,5 +1,7 @@
 //! The log: opened once a process, signed at every commit.
 //!
+//! It lies in one SQLite file, or in a PostgreSQL database that many processes share.
+//!
 //! ```text
 //! open ─▶ outside copy and database agree? ──no──▶ Rollback (accept_rollback opens a new epoch)
 //!             │ yes
@@ -7,41 +9,59 @@
 //! append: rows, full tiles, root, signed checkpoint: one transaction ─▶ COMMIT ─▶ outside copy
 //! ```
 //!
-//! Start reading at [`SignedLog::open`], then `signed_log/append.rs`.
+//! Start reading at `signed_log/open.rs`, then `signed_log/append.rs` for SQLite or
+//! `signed_log/postgres.rs`; `signed_log/backend.rs` is the seam between the two and the rest.
 
 use std::sync::Arc;
 
-use gov_core::{Clock, Health, HealthState};
-use gov_store::sqlite::{Database, ReadError};
+use gov_core::{Clock, Health, HealthState, RecordId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     outside_copy::OutsideCopy,
-    signer::Signer,
-    store::sqlite::{self as store, StoreError},
+    store::{
+        Head, StoreError,
+        tree::{self, Nodes},
+    },
     tlog::{key::VerifierKey, proof, receipt::Receipt},
 };
 
+#[cfg(feature = "sqlite")]
 mod append;
+mod backend;
+pub(crate) mod batch;
+mod checkpoint;
+#[cfg(feature = "test-util")]
+pub mod conformance;
 mod copying;
 mod error;
 mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rollback;
 mod sink;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
-use self::append::Tail;
+use self::backend::{Backend, Writing};
+#[cfg(feature = "sqlite")]
+pub use self::open::LogConfig;
+#[cfg(feature = "sqlite")]
+pub use self::rollback::accept_rollback;
+#[cfg(feature = "postgres")]
+pub use self::rollback::accept_rollback_postgres;
 pub use self::{
     error::{OpenError, Place, ReadLogError},
-    open::LogConfig,
-    rollback::{Accepted, accept_rollback},
-    sink::{APPEND_UNIQUE_RACE_MAX_RETRIES, SqliteSignedEventsSink},
+    open::LogPlaces,
+    rollback::Accepted,
+    sink::{APPEND_UNIQUE_RACE_MAX_RETRIES, SignedEventsSink, SqliteSignedEventsSink},
 };
 
 /// How far the log is, after a commit that is on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
+pub struct LogHead {
     /// Which epoch.
     pub epoch: u64,
     /// How many records it has: the `seq` of the last.
@@ -72,7 +92,7 @@ pub struct StoredRecord {
     pub payload: Option<gov_core::Payload>,
 }
 
-/// The signed log of one data directory. Clones share it.
+/// The signed log of one data directory, or of one deployment on PostgreSQL. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SignedLog {
     inner: Arc<Inner>,
@@ -80,14 +100,10 @@ pub struct SignedLog {
 
 #[derive(Debug)]
 struct Inner {
-    database: Database,
+    backend: Backend,
     clock: Arc<dyn Clock>,
-    epoch: u64,
-    key: VerifierKey,
-    signer: Arc<dyn Signer>,
-    // INVARIANT: what the head row said after the last job that ran; read again if it differs.
-    tail: Arc<Mutex<Option<Tail>>>,
-    committed: watch::Sender<Committed>,
+    writing: Writing,
+    committed: watch::Sender<LogHead>,
     outside: Mutex<OutsideCopy>,
     trouble: Mutex<Trouble>,
 }
@@ -103,24 +119,27 @@ impl SignedLog {
     /// Which epoch is being written.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.inner.epoch
+        self.inner.writing.epoch
     }
 
     /// The public key: its name is the log's origin.
     #[must_use]
     pub fn key(&self) -> &VerifierKey {
-        &self.inner.key
+        &self.inner.writing.key
     }
 
     /// What appends to this log.
     #[must_use]
-    pub fn sink(&self) -> SqliteSignedEventsSink {
-        SqliteSignedEventsSink::over(self.clone())
+    pub fn sink(&self) -> SignedEventsSink {
+        SignedEventsSink::over(self.clone())
     }
 
     /// Tells how far the log is; changes after each commit, and never before it is on the disk.
+    ///
+    /// What another node appended shows with the next append here or the next
+    /// [`refresh`](Self::refresh).
     #[must_use]
-    pub fn committed(&self) -> watch::Receiver<Committed> {
+    pub fn committed(&self) -> watch::Receiver<LogHead> {
         self.inner.committed.subscribe()
     }
 
@@ -134,7 +153,7 @@ impl SignedLog {
         seq: u64,
         limit: u64,
     ) -> Result<Vec<StoredRecord>, ReadLogError> {
-        self.records_of(self.inner.epoch, seq, limit).await
+        self.records_of(self.epoch(), seq, limit).await
     }
 
     /// Every epoch there is, the first first; what is written now is the last.
@@ -143,14 +162,13 @@ impl SignedLog {
     ///
     /// [`ReadLogError`]; reading can be tried again.
     pub async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError> {
-        let extent = |head: store::Head| {
+        let extent = |head: Head| {
             let corrupt = || StoreError::Corrupt(format!("the key of epoch {}", head.epoch));
             let key: VerifierKey = head.vkey.parse().map_err(|_| corrupt())?;
             let origin = key.name().to_owned();
             Ok(EpochExtent { epoch: head.epoch, origin, size: head.size })
         };
-        self.read(move |connection| store::heads(connection)?.into_iter().map(extent).collect())
-            .await
+        self.inner.backend.read(move |rows| rows.heads()?.into_iter().map(extent).collect()).await
     }
 
     /// At most `limit` records of `epoch` after `seq`, in order.
@@ -164,11 +182,10 @@ impl SignedLog {
         seq: u64,
         limit: u64,
     ) -> Result<Vec<StoredRecord>, ReadLogError> {
-        self.read(move |connection| {
-            let entries = store::entries_after(connection, (epoch, seq), limit)?;
+        let read = self.inner.backend.read(move |rows| {
+            let entries = rows.entries_after((epoch, seq), limit)?;
             let last = entries.last().map_or(seq, |(seq, _)| *seq);
-            let mut payloads =
-                store::payloads(connection, epoch, seq, last)?.into_iter().peekable();
+            let mut payloads = rows.payloads(epoch, seq, last)?.into_iter().peekable();
             let join = |(seq, entry)| {
                 let payload = payloads
                     .next_if(|it| it.seq == seq)
@@ -176,8 +193,17 @@ impl SignedLog {
                 StoredRecord { seq, entry, payload }
             };
             Ok(entries.into_iter().map(join).collect())
-        })
-        .await
+        });
+        read.await
+    }
+
+    /// Where the record lies, as `(epoch, seq)`; `None` if it is not in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadLogError`]; reading can be tried again.
+    pub async fn find(&self, id: RecordId) -> Result<Option<(u64, u64)>, ReadLogError> {
+        self.inner.backend.find(id).await
     }
 
     /// The proof that record `seq` of this epoch is in the log, under the checkpoint of now; `None`
@@ -187,16 +213,63 @@ impl SignedLog {
     ///
     /// [`ReadLogError`]; reading can be tried again.
     pub async fn receipt(&self, seq: u64) -> Result<Option<Receipt>, ReadLogError> {
-        let epoch = self.inner.epoch;
-        self.read(move |connection| {
-            let head = store::head(connection)?;
+        let epoch = self.epoch();
+        let read = self.inner.backend.read(move |rows| {
+            let head = rows.heads()?.into_iter().find(|head| head.epoch == epoch);
             let Some((head, index)) = head.zip(seq.checked_sub(1)) else { return Ok(None) };
             let Some(checkpoint) = head.note.filter(|_| index < head.size) else { return Ok(None) };
-            let proof =
-                proof::inclusion(&mut store::Nodes { connection, epoch }, index, head.size)?;
+            let proof = proof::inclusion(&mut Nodes { rows, epoch }, index, head.size)?;
             Ok(Some(Receipt { index, proof, checkpoint }))
+        });
+        read.await
+    }
+
+    /// Looks how far the log is by now, for what other nodes appended, and tells it to
+    /// [`committed`](Self::committed). Whoever follows the log calls it as often as it polls.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadLogError::OtherEpoch`] and [`ReadLogError::RolledBack`]: this node appends nothing any
+    /// more, and says so in its health. Otherwise reading can be tried again.
+    pub async fn refresh(&self) -> Result<LogHead, ReadLogError> {
+        let refreshed = self.look().await;
+        match &refreshed {
+            Ok(head) => self.announce(head.clone()),
+            Err(ReadLogError::Unavailable(_)) => (),
+            Err(error) => self.inner.trouble.lock().appending = Some(error.to_string()),
+        }
+        refreshed
+    }
+
+    async fn look(&self) -> Result<LogHead, ReadLogError> {
+        let gone = || ReadLogError::Corrupt("it has no head".to_owned());
+        let head = self.inner.backend.head().await?.ok_or_else(gone)?;
+        let (wanted, known) = (self.epoch(), self.inner.committed.borrow().size);
+        if head.epoch != wanted {
+            return Err(ReadLogError::OtherEpoch { wanted, found: head.epoch });
+        }
+        if head.size < known {
+            return Err(ReadLogError::RolledBack { known, found: head.size });
+        }
+        // Who holds no key cannot move this node's readers.
+        tree::check_signed(&head).map_err(ReadLogError::from)?;
+        Ok(LogHead {
+            epoch: head.epoch,
+            size: head.size,
+            checkpoint: head.note.unwrap_or_default(),
         })
-        .await
+    }
+
+    /// Tells a state that is on the disk, unless a later one is told already: two batches may come
+    /// back in either order.
+    fn announce(&self, head: LogHead) {
+        self.inner.committed.send_if_modified(|known| {
+            let newer = known.size < head.size;
+            if newer {
+                *known = head;
+            }
+            newer
+        });
     }
 
     /// How many records could not enter the log and lie in the dead-letter table.
@@ -205,7 +278,7 @@ impl SignedLog {
     ///
     /// [`ReadLogError`]; reading can be tried again.
     pub async fn dlq_size(&self) -> Result<u64, ReadLogError> {
-        self.read(store::dead_letters).await
+        self.inner.backend.dead_letters().await
     }
 
     /// Writes checkpoints to the outside copy, at most one a second, until `shutdown`; then the
@@ -214,25 +287,14 @@ impl SignedLog {
         copying::run(&self, shutdown).await;
     }
 
-    /// Closes the database once nobody else holds the log.
+    /// Closes the file once nobody else holds the log; a pool of connections stays its owner's.
     ///
     /// The caller has ended [`copy_outside`](Self::copy_outside) before, so the last checkpoint is
     /// outside.
     pub async fn close(self) {
         if let Some(inner) = Arc::into_inner(self.inner) {
-            inner.database.close().await;
+            inner.backend.close().await;
         }
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, ReadLogError> {
-        let read = self.inner.database.readers.read(job).await;
-        read.map_err(|error| match error {
-            ReadError::Job(StoreError::Corrupt(what)) => ReadLogError::Corrupt(what),
-            other => ReadLogError::Unavailable(Box::new(other)),
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::tlog::key::VerifierKey;
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod database;
 mod directory;
 mod entries;
@@ -71,7 +71,23 @@ pub fn verify_database(path: &Path, options: &VerifyOptions) -> Result<Report, S
         .map_err(|error| SourceError::Unreadable(Box::new(error)))?;
     // One state of the file for everything that is read.
     let snapshot = connection.unchecked_transaction().map_err(SourceError::from)?;
-    judge(&mut database::DatabaseSource::new(&snapshot)?, options)
+    judge(&mut database::DatabaseSource::new(&mut &*snapshot)?, options)
+}
+
+/// Judges the log in the database of `pool`, at rest or beside the nodes that write it.
+///
+/// # Errors
+///
+/// [`SourceError`] if it cannot be read at all; what is wrong inside is in the report.
+#[cfg(feature = "postgres")]
+pub async fn verify_postgres(
+    pool: &sqlx::PgPool,
+    options: VerifyOptions,
+) -> Result<Report, SourceError> {
+    let job = move |rows: &mut crate::store::postgres::Snapshot| {
+        judge(&mut database::DatabaseSource::new(rows)?, &options)
+    };
+    crate::store::postgres::Snapshot::read(pool, job).await
 }
 
 fn judge<S: Source>(source: &mut S, options: &VerifyOptions) -> Result<Report, SourceError> {

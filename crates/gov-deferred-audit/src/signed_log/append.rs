@@ -1,29 +1,27 @@
-//! One batch, one transaction: rows, full tiles, root and signed checkpoint.
+//! One batch, one transaction of SQLite: rows, full tiles, root and signed checkpoint.
 
 use gov_core::Timestamp;
 use gov_store::crash;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::Committed;
+use super::{
+    LogHead,
+    backend::Tail,
+    batch::encode,
+    checkpoint::{unsigned, with_signature},
+};
 use crate::{
-    entry,
     record::LogRecord,
     signer::SignError,
     sink::AppendOutcome,
-    store::sqlite::{self as store, Head, StoreError},
-    tlog::{
-        Hash, bundle, checkpoint::Checkpoint, edge::Edge, key::VerifierKey, leaf_hash, note::Note,
-        tile::FullTile,
+    store::{
+        Head, StoreError,
+        sqlite::{self as store},
+        tree::checked_edge,
     },
+    tlog::{edge::Edge, key::VerifierKey, leaf_hash, tile::FullTile},
 };
-
-/// The log's end, as it is kept in memory between batches.
-#[derive(Clone, Debug)]
-pub(super) struct Tail {
-    pub(super) edge: Edge,
-    pub(super) root: Hash,
-}
 
 /// Why a batch was not appended; nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +62,7 @@ impl Appender<'_> {
         &self,
         connection: &Connection,
         batch: &[LogRecord],
-    ) -> Result<(Vec<AppendOutcome>, Committed), AppendError> {
+    ) -> Result<(Vec<AppendOutcome>, LogHead), AppendError> {
         let head = store::head(connection)?
             .ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
         if head.epoch != self.epoch {
@@ -84,7 +82,7 @@ impl Appender<'_> {
             .collect::<Result<_, AppendError>>()?;
         if edge.size() == head.size {
             let checkpoint = head.note.unwrap_or_default();
-            return Ok((outcomes, Committed { epoch: head.epoch, size: head.size, checkpoint }));
+            return Ok((outcomes, LogHead { epoch: head.epoch, size: head.size, checkpoint }));
         }
         Ok((outcomes, self.sign_head(connection, &edge)?))
     }
@@ -98,7 +96,7 @@ impl Appender<'_> {
         {
             return Ok(tail.edge);
         }
-        Ok(checked_edge(connection, head)?)
+        Ok(checked_edge(&mut &*connection, head)?)
     }
 
     fn append_one(
@@ -132,44 +130,15 @@ impl Appender<'_> {
         Ok(AppendOutcome::Appended { seq })
     }
 
-    fn sign_head(&self, connection: &Connection, edge: &Edge) -> Result<Committed, AppendError> {
+    fn sign_head(&self, connection: &Connection, edge: &Edge) -> Result<LogHead, AppendError> {
         let (size, root) = (edge.size(), edge.root());
-        let checkpoint = signed(self.key, self.sign, size, &root)?;
+        let text = unsigned(self.key, size, &root);
+        let signature = (self.sign)(text.as_bytes())?;
+        let checkpoint = with_signature(text, self.key, signature);
         store::update_head(connection, self.epoch, size, &root, &checkpoint)?;
         crash::point("log-before-commit");
         // If the commit fails the head row tells, and the edge is read again.
         *self.tail.lock() = Some(Tail { edge: edge.clone(), root });
-        Ok(Committed { epoch: self.epoch, size, checkpoint })
-    }
-}
-
-/// A checkpoint with the log's own signature.
-pub(super) fn signed(
-    key: &VerifierKey,
-    sign: &Sign<'_>,
-    size: u64,
-    root: &Hash,
-) -> Result<String, SignError> {
-    let text = Checkpoint { origin: key.name().to_owned(), size, root: *root }.to_string();
-    let signature = sign(text.as_bytes())?;
-    Ok(Note::unsigned(text).with_signature(key, signature).to_string())
-}
-
-/// The edge as it is stored, if it is the one of the head.
-pub(super) fn checked_edge(connection: &Connection, head: &Head) -> Result<Edge, StoreError> {
-    let edge = store::edge(connection, head.epoch, head.size)?;
-    if edge.root() == head.root {
-        return Ok(edge);
-    }
-    Err(StoreError::Corrupt("its last records or tiles do not make the root of its head".into()))
-}
-
-/// The entry, or why there can be none.
-fn encode(record: &LogRecord, seq: u64, origin: &str) -> Result<Vec<u8>, String> {
-    record.check_size().map_err(|error| error.to_string())?;
-    let entry = entry::encode(record, seq, origin).map_err(|error| error.to_string())?;
-    match entry.len() {
-        0..=bundle::MAX_ENTRY_BYTES => Ok(entry),
-        got => Err(bundle::EntryTooLong { got }.to_string()),
+        Ok(LogHead { epoch: self.epoch, size, checkpoint })
     }
 }

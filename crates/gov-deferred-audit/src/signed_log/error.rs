@@ -1,10 +1,12 @@
 //! Why the log cannot be opened or read.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use gov_store::migrations::MigrateError;
 
-use crate::{outside_copy::OutsideCopyError, signer::KeyFileError, tlog::key::KeyError};
+use crate::{
+    outside_copy::OutsideCopyError, signer::KeyFileError, store::StoreError, tlog::key::KeyError,
+};
 
 /// A state of the log, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +47,21 @@ pub enum OpenError {
     /// There is no rollback to accept: open the log as always.
     #[error("nothing to accept: the database has all that the outside copy knows")]
     NoRollback,
+    /// The log went on while a rollback was to be accepted; run it again.
+    #[error("another node appended meanwhile; nothing was changed, run it again")]
+    Moved,
     /// The signing key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// Another node made this log and its key.
+    #[error(
+        "the signing key `{path}` is missing on this node: copy `log.key_dir` from the node that \
+         made it, or restore it from its backup"
+    )]
+    KeyElsewhere {
+        /// Where the key must lie.
+        path: PathBuf,
+    },
     /// The domain cannot name a log.
     #[error("`domain` of the log is no name: {0}")]
     Domain(#[source] KeyError),
@@ -73,12 +87,33 @@ pub enum OpenError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+#[cfg(feature = "sqlite")]
 impl From<gov_store::sqlite::OpenError> for OpenError {
     fn from(error: gov_store::sqlite::OpenError) -> Self {
         match error {
             gov_store::sqlite::OpenError::Migrate(error @ MigrateError::NewerSchema { .. }) => {
                 Self::NewerSchema(error)
             }
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            error @ MigrateError::NewerSchema { .. } => Self::NewerSchema(error),
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+impl From<ReadLogError> for OpenError {
+    fn from(error: ReadLogError) -> Self {
+        match error {
+            ReadLogError::Corrupt(what) => Self::Corrupt(what),
+            ReadLogError::Unavailable(source) => Self::Unavailable(source),
             other => Self::Unavailable(Box::new(other)),
         }
     }
@@ -91,7 +126,35 @@ pub enum ReadLogError {
     /// What is stored is no log: it was changed from outside.
     #[error("the log is corrupt: {0}; run `gov audit verify`")]
     Corrupt(String),
+    /// Another node opened a new epoch: open the log anew.
+    #[error("the log is in epoch {found} now, this process writes epoch {wanted}")]
+    OtherEpoch {
+        /// Which epoch this process opened.
+        wanted: u64,
+        /// Which one the database is in.
+        found: u64,
+    },
+    /// The database was put back behind what this process knows to be committed.
+    #[error(
+        "rollback detected: this process knows {known} records, the database has {found}; restore \
+         the newer database, or run `gov audit accept-rollback --reason <text>`"
+    )]
+    RolledBack {
+        /// How many records were committed.
+        known: u64,
+        /// How many there are.
+        found: u64,
+    },
     /// The database cannot be read now; try again.
     #[error("the log's database cannot be read now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for ReadLogError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(what) => Self::Corrupt(what),
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
 }

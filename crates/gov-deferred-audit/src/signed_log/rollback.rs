@@ -3,16 +3,18 @@
 use gov_core::{AuditEventKind, Clock, Payload, RecordId, Timestamp};
 use serde_json::json;
 
+#[cfg(feature = "sqlite")]
+use super::LogConfig;
 use super::{
-    LogConfig, OpenError, Place,
-    open::{Opened, agrees, blocking, read, write},
+    LogPlaces, OpenError, Place,
+    open::{Opened, agrees, blocking},
 };
 use crate::{
     entry::Entry,
     epoch::{self, Handover},
     outside_copy::Copied,
     signer::KeyDir,
-    store::sqlite::{self as store, Head},
+    store::Head,
     tlog::{checkpoint::Checkpoint, empty_root, key::PrivateKey, leaf_hash, note::Note},
 };
 
@@ -41,114 +43,125 @@ pub struct Accepted {
 ///
 /// [`OpenError::NoRollback`] if there is nothing to accept; otherwise as from opening. Nothing
 /// changed, except that the new epoch's key may have been made.
+#[cfg(feature = "sqlite")]
 pub async fn accept_rollback(
     config: LogConfig,
     clock: &dyn Clock,
     reason: &str,
 ) -> Result<Accepted, OpenError> {
-    let Opened { database, mut outside, found, head } =
-        Opened::open_with(&config, clock, true).await?;
+    let opened = Opened::sqlite(&config, clock, true).await?;
+    accept(opened, &config.places(), clock, reason).await
+}
+
+/// Like [`accept_rollback`], on PostgreSQL, for a deployment whose database was put back.
+///
+/// It compares with this node's outside copy; run it on the node whose copy knows the most. The
+/// other nodes append nothing any more, and open the new epoch once they have its key.
+///
+/// # Errors
+///
+/// As from [`accept_rollback`]; [`OpenError::Moved`] if another node appended meanwhile: run it
+/// again.
+#[cfg(feature = "postgres")]
+pub async fn accept_rollback_postgres(
+    pool: sqlx::PgPool,
+    places: LogPlaces,
+    clock: &dyn Clock,
+    reason: &str,
+) -> Result<Accepted, OpenError> {
+    let opened = Opened::postgres(pool, &places, clock).await?;
+    accept(opened, &places, clock, reason).await
+}
+
+async fn accept(
+    opened: Opened,
+    places: &LogPlaces,
+    clock: &dyn Clock,
+    reason: &str,
+) -> Result<Accepted, OpenError> {
+    let Opened { backend, mut outside, found, head } = opened;
     let Some(last) = found.last else { return Err(OpenError::NoRollback) };
     if let Some(head) = head.clone() {
         let last = last.clone();
         // What cannot be read does not agree either.
         let compared =
-            read(&database, move |it| Ok(agrees(it, &head, &last).unwrap_or(false))).await?;
+            backend.read(move |it| Ok(agrees(it, &head, &last).unwrap_or(false))).await?;
         if compared {
             return Err(OpenError::NoRollback);
         }
     }
-    let plan = Plan::new(&config, head.as_ref(), &last, clock.now(), reason)?;
-    let (accepted, note) = (plan.accepted.clone(), plan.note.clone());
-    write(&database, move |tx| {
-        if let Some(lost) = &plan.lost_head {
-            store::insert_head(tx, lost)?;
-        }
-        let mut rows = store::Rows::of(tx, plan.head.epoch)?;
-        rows.insert_entry(1, plan.accepted.record, &plan.entry)?;
-        rows.insert_payload(1, &plan.payload)?;
-        store::insert_head(tx, &plan.head)
-    })
-    .await?;
+    let (accepted, succession) = plan(places, head.as_ref(), &last, clock.now(), reason)?;
+    let note = succession.head.note.clone().unwrap_or_default();
+    backend.succeed(head.as_ref(), succession).await?;
     gov_store::crash::point("log-after-accept-rollback");
     let now = clock.now();
     blocking(move || Ok(outside.append(now, &note)?)).await?;
-    database.close().await;
+    backend.close().await;
     Ok(accepted)
 }
 
-/// Everything that is written, worked out beforehand.
-struct Plan {
-    accepted: Accepted,
+/// Everything that a new epoch begins with, worked out beforehand.
+#[derive(Debug)]
+pub(super) struct Succession {
     /// The row of an epoch of which nothing is left, not even its row.
-    lost_head: Option<Head>,
-    head: Head,
-    note: String,
-    entry: Vec<u8>,
-    payload: Payload,
+    pub(super) lost_head: Option<Head>,
+    pub(super) head: Head,
+    /// The first record, which says so.
+    pub(super) record: RecordId,
+    pub(super) entry: Vec<u8>,
+    pub(super) payload: Payload,
 }
 
-impl Plan {
-    fn new(
-        config: &LogConfig,
-        head: Option<&Head>,
-        last: &Copied,
-        now: Timestamp,
-        reason: &str,
-    ) -> Result<Self, OpenError> {
-        let unavailable = |error| OpenError::Unavailable(error);
-        let known = Place {
-            epoch: epoch::of(&last.checkpoint.origin).unwrap_or(0),
-            size: last.checkpoint.size,
-        };
-        let domain = epoch::domain(&last.checkpoint.origin).unwrap_or_default();
-        let keys = KeyDir::new(&config.keys);
-        // The epoch that ends is the latest that either side knows.
-        let survivor = head.filter(|head| head.epoch >= known.epoch);
-        let ending = survivor.map_or(known.epoch, |head| head.epoch);
-        let old = keys.require(ending, &epoch::origin(domain, ending))?;
-        let new = keys.require_or_create(ending + 1, &epoch::origin(domain, ending + 1))?;
-        let (size, root) = survivor.map_or((0, empty_root()), |head| (head.size, head.root));
-        let payload = Payload::seal(&json!({
-            "known": {"epoch": known.epoch, "size": known.size, "at": last.at},
-            "reason": reason,
-            "survived": {"epoch": ending, "size": size},
-        }))
-        .map_err(|error| unavailable(Box::new(error)))?;
-        let handover = Handover::new(last.note.clone(), size, &root);
-        let entry = first_entry(&new, &handover, &payload, now)?;
-        let record = entry.id;
-        let entry = entry.to_bytes().map_err(|error| unavailable(Box::new(error)))?;
-        let note = handover_checkpoint(&new, &old, &entry);
-        let lost_head = survivor.is_none().then(|| Head {
-            epoch: ending,
-            vkey: old.verifier().to_string(),
-            size: 0,
-            root: empty_root(),
-            note: None,
-            first_note: None,
-        });
-        Ok(Self {
-            accepted: Accepted {
-                epoch: ending + 1,
-                known,
-                survived: Place { epoch: ending, size },
-                record,
-            },
-            lost_head,
-            head: Head {
-                epoch: ending + 1,
-                vkey: new.verifier().to_string(),
-                size: 1,
-                root: leaf_hash(&entry),
-                note: Some(note.clone()),
-                first_note: Some(note.clone()),
-            },
-            note,
-            entry,
-            payload,
-        })
-    }
+fn plan(
+    places: &LogPlaces,
+    head: Option<&Head>,
+    last: &Copied,
+    now: Timestamp,
+    reason: &str,
+) -> Result<(Accepted, Succession), OpenError> {
+    let unavailable = |error| OpenError::Unavailable(error);
+    let known = Place {
+        epoch: epoch::of(&last.checkpoint.origin).unwrap_or(0),
+        size: last.checkpoint.size,
+    };
+    let domain = epoch::domain(&last.checkpoint.origin).unwrap_or_default();
+    let keys = KeyDir::new(&places.keys);
+    // The epoch that ends is the latest that either side knows.
+    let survivor = head.filter(|head| head.epoch >= known.epoch);
+    let ending = survivor.map_or(known.epoch, |head| head.epoch);
+    let old = keys.require(ending, &epoch::origin(domain, ending))?;
+    let new = keys.require_or_create(ending + 1, &epoch::origin(domain, ending + 1))?;
+    let (size, root) = survivor.map_or((0, empty_root()), |head| (head.size, head.root));
+    let payload = Payload::seal(&json!({
+        "known": {"epoch": known.epoch, "size": known.size, "at": last.at},
+        "reason": reason,
+        "survived": {"epoch": ending, "size": size},
+    }))
+    .map_err(|error| unavailable(Box::new(error)))?;
+    let handover = Handover::new(last.note.clone(), size, &root);
+    let entry = first_entry(&new, &handover, &payload, now)?;
+    let record = entry.id;
+    let entry = entry.to_bytes().map_err(|error| unavailable(Box::new(error)))?;
+    let note = handover_checkpoint(&new, &old, &entry);
+    let lost_head = survivor.is_none().then(|| Head {
+        epoch: ending,
+        vkey: old.verifier().to_string(),
+        size: 0,
+        root: empty_root(),
+        note: None,
+        first_note: None,
+    });
+    let head = Head {
+        epoch: ending + 1,
+        vkey: new.verifier().to_string(),
+        size: 1,
+        root: leaf_hash(&entry),
+        note: Some(note.clone()),
+        first_note: Some(note),
+    };
+    let survived = Place { epoch: ending, size };
+    let accepted = Accepted { epoch: head.epoch, known, survived, record };
+    Ok((accepted, Succession { lost_head, head, record, entry, payload }))
 }
 
 fn first_entry(

@@ -4,19 +4,19 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gov_core::{Clock, Timestamp};
-use gov_store::sqlite::{Sync, WriteError};
-use rusqlite::{Error as SqliteError, ErrorCode, Transaction};
-use tokio::runtime::Handle;
 
+#[cfg(feature = "sqlite")]
+use super::LogConfig;
+#[cfg(feature = "postgres")]
+use super::LogPlaces;
 use super::{
-    Committed, LogConfig, SignedLog,
-    append::{AppendError, Appender},
+    LogHead, OpenError, SignedLog,
+    backend::{NotAppended, chain},
 };
 use crate::{
     metrics::DeferredAuditMetrics,
     record::LogRecord,
     sink::{AppendOutcome, DeferredAuditSink},
-    store::sqlite::{self as store, StoreError, is_unique_constraint_race},
 };
 
 /// How often a race for the next sequence number is run again, each time with a fresh head.
@@ -28,33 +28,56 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Appends to a [`SignedLog`]; opens it at the first append if nobody has.
 #[derive(Debug)]
-pub struct SqliteSignedEventsSink {
+pub struct SignedEventsSink {
     log: Log,
     /// Where races are counted; without it only in the `metrics` facade.
     counted: Option<DeferredAuditMetrics>,
 }
 
+/// The sink by its older name: one sink serves both databases.
+pub type SqliteSignedEventsSink = SignedEventsSink;
+
 #[derive(Debug)]
 enum Log {
     Open(SignedLog),
-    Closed(LogConfig, Arc<dyn Clock>),
+    Closed(Place, Arc<dyn Clock>),
 }
 
-/// What to do about a batch that was not appended.
-enum Next {
-    /// The cause may pass: busy, locked, full, failing.
-    Wait(String),
-    /// Somebody else took the sequence number.
-    Race(String),
-    /// This batch will never be taken as it is.
-    GiveUp(String),
+/// Where a log is that is opened later.
+#[derive(Debug)]
+enum Place {
+    #[cfg(feature = "sqlite")]
+    Sqlite(LogConfig),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool, LogPlaces),
 }
 
-impl SqliteSignedEventsSink {
+impl Place {
+    async fn open(&self, clock: Arc<dyn Clock>) -> Result<SignedLog, OpenError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(config) => SignedLog::open(config.clone(), clock).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool, places) => {
+                SignedLog::open_postgres(pool.clone(), places.clone(), clock).await
+            }
+        }
+    }
+}
+
+impl SignedEventsSink {
     /// A sink that opens the log at `config` with its first append.
+    #[cfg(feature = "sqlite")]
     #[must_use]
     pub fn lazy(config: LogConfig, clock: Arc<dyn Clock>) -> Self {
-        Self { log: Log::Closed(config, clock), counted: None }
+        Self { log: Log::Closed(Place::Sqlite(config), clock), counted: None }
+    }
+
+    /// A sink that opens the log in the database of `pool` with its first append.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn lazy_postgres(pool: sqlx::PgPool, places: LogPlaces, clock: Arc<dyn Clock>) -> Self {
+        Self { log: Log::Closed(Place::Postgres(pool, places), clock), counted: None }
     }
 
     pub(super) fn over(log: SignedLog) -> Self {
@@ -74,26 +97,24 @@ impl SqliteSignedEventsSink {
         loop {
             match &self.log {
                 Log::Open(log) => return log.clone(),
-                Log::Closed(config, clock) => {
-                    match SignedLog::open(config.clone(), Arc::clone(clock)).await {
-                        Ok(log) => self.log = Log::Open(log),
-                        Err(error) => {
-                            tracing::error!(
-                                error = &error as &dyn Error,
-                                "the signed log cannot be opened"
-                            );
-                            clock.sleep_until(clock.now() + wait).await;
-                            wait = (wait * 2).min(LONGEST_WAIT);
-                        }
+                Log::Closed(place, clock) => match place.open(Arc::clone(clock)).await {
+                    Ok(log) => self.log = Log::Open(log),
+                    Err(error) => {
+                        tracing::error!(
+                            error = &error as &dyn Error,
+                            "the signed log cannot be opened"
+                        );
+                        clock.sleep_until(clock.now() + wait).await;
+                        wait = (wait * 2).min(LONGEST_WAIT);
                     }
-                }
+                },
             }
         }
     }
 }
 
 #[async_trait]
-impl DeferredAuditSink for SqliteSignedEventsSink {
+impl DeferredAuditSink for SignedEventsSink {
     async fn append(&mut self, batch: &[LogRecord]) -> Vec<AppendOutcome> {
         let log = self.log().await;
         let mut outcomes = Vec::with_capacity(batch.len());
@@ -126,19 +147,17 @@ impl SignedLog {
     ) -> Result<Vec<AppendOutcome>, String> {
         let (mut wait, mut races) = (FIRST_WAIT, 0);
         loop {
-            let next = match self.append_once(batch).await {
-                Ok((outcomes, committed)) => {
-                    self.settled(committed);
+            let inner = &self.inner;
+            match inner.backend.append(&inner.writing, batch, inner.clock.now()).await {
+                Ok((outcomes, head)) => {
+                    self.settled(head);
                     return Ok(outcomes);
                 }
-                Err(error) => next(&error),
-            };
-            // Whatever happened: the head row decides what memory is still worth.
-            *self.inner.tail.lock() = None;
-            match next {
-                Next::GiveUp(why) => return Err(why),
-                Next::Race(why) if races == APPEND_UNIQUE_RACE_MAX_RETRIES => return Err(why),
-                Next::Race(_) => {
+                Err(NotAppended::GiveUp(why)) => return Err(why),
+                Err(NotAppended::Race(why)) if races == APPEND_UNIQUE_RACE_MAX_RETRIES => {
+                    return Err(why);
+                }
+                Err(NotAppended::Race(_)) => {
                     races += 1;
                     match counted {
                         Some(counted) => counted.count_unique_race_retry(),
@@ -148,7 +167,7 @@ impl SignedLog {
                         }
                     }
                 }
-                Next::Wait(why) => {
+                Err(NotAppended::Wait(why)) => {
                     self.wait_out(why, wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -156,58 +175,25 @@ impl SignedLog {
         }
     }
 
-    async fn append_once(
-        &self,
-        batch: &Arc<[LogRecord]>,
-    ) -> Result<(Vec<AppendOutcome>, Committed), WriteError<AppendError>> {
-        let inner = &self.inner;
-        let (tail, signer) = (Arc::clone(&inner.tail), Arc::clone(&inner.signer));
-        let (epoch, key, now) = (inner.epoch, inner.key.clone(), inner.clock.now());
-        let (batch, runtime) = (Arc::clone(batch), Handle::current());
-        let job = move |tx: &Transaction<'_>| {
-            let sign = |message: &[u8]| runtime.block_on(signer.sign(message));
-            Appender { epoch, key: &key, sign: &sign, tail: &tail, now }.append(tx, &batch)
-        };
-        inner.database.writer.write(Sync::Full, job).await
-    }
-
     /// Keeps what the log never takes; waits until even that works.
     async fn dead_letter(&self, part: &Arc<[LogRecord]>, why: String) -> Vec<AppendOutcome> {
         tracing::error!(why, records = part.len(), "a record cannot enter the signed log");
         let mut wait = FIRST_WAIT;
         loop {
-            let (rows, now, reason) = (Arc::clone(part), self.inner.clock.now(), why.clone());
-            let kept = self.inner.database.writer.write(Sync::Full, move |tx| {
-                let keep = |it: &LogRecord| {
-                    if let Some((_, seq)) = store::find(tx, it.id)? {
-                        // An append whose answer was lost: it is where it belongs.
-                        return Ok(AppendOutcome::Appended { seq });
-                    }
-                    store::insert_dead_letter(tx, it, &reason, now)?;
-                    Ok(AppendOutcome::DlqLanded)
-                };
-                rows.iter().map(keep).collect::<Result<Vec<_>, StoreError>>()
-            });
-            let error = match kept.await {
+            let kept = self.inner.backend.keep_dead(part, &why, self.inner.clock.now()).await;
+            let error = match kept {
                 Ok(outcomes) => return outcomes,
                 Err(error) => error,
             };
-            self.wait_out(format!("a dead letter cannot be kept: {error}"), wait).await;
+            self.wait_out(format!("a dead letter cannot be kept: {}", chain(&error)), wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
-    fn settled(&self, committed: Committed) {
+    fn settled(&self, head: LogHead) {
         gov_store::crash::point("log-after-commit");
         self.inner.trouble.lock().appending = None;
-        // Batches of two sinks may come back in either order.
-        self.inner.committed.send_if_modified(|known| {
-            let newer = known.size < committed.size;
-            if newer {
-                *known = committed;
-            }
-            newer
-        });
+        self.announce(head);
     }
 
     async fn wait_out(&self, why: String, wait: Duration) {
@@ -217,38 +203,4 @@ impl SignedLog {
         let until: Timestamp = clock.now() + wait;
         clock.sleep_until(until).await;
     }
-}
-
-fn next(error: &WriteError<AppendError>) -> Next {
-    let why = chain(error);
-    match error {
-        WriteError::Job(AppendError::Store(StoreError::Sqlite(error))) => {
-            if is_unique_constraint_race(error) {
-                Next::Race(why)
-            } else if may_pass(error) {
-                Next::Wait(why)
-            } else {
-                Next::GiveUp(why)
-            }
-        }
-        WriteError::Panicked => Next::GiveUp(why),
-        // A broken log takes no record at all: that is no fault of this one.
-        _ => Next::Wait(why),
-    }
-}
-
-/// Whether SQLite may take the same statement later: everything but a fault of the values.
-fn may_pass(error: &SqliteError) -> bool {
-    let at_fault = [ErrorCode::ConstraintViolation, ErrorCode::TooBig, ErrorCode::TypeMismatch];
-    error.sqlite_error_code().is_some_and(|code| !at_fault.contains(&code))
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

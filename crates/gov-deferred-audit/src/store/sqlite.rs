@@ -3,26 +3,20 @@
 //! Times are whole microseconds since 1970, ids 16-byte blobs. Nothing here decides: the functions
 //! read and write rows, inside the transaction of their caller.
 
-use std::num::TryFromIntError;
-
 use gov_core::{RecordId, Timestamp};
 use gov_store::migrations::{Component, Migration};
 use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
 
+pub use super::StoreError;
+use super::{Head, LogRows, StoredEntry, StoredPayload, TreeRows, integer, whole_tile};
 use crate::{
     record::LogRecord,
-    tlog::{
-        Hash,
-        edge::{Edge, EdgeError, complete_root},
-        leaf_hash,
-        tile::{self, FullTile, TILE_HEIGHT, TILE_WIDTH, width_at},
-    },
+    tlog::{Hash, tile::FullTile},
 };
 
-mod nodes;
 mod rows;
 
-pub(crate) use self::{nodes::Nodes, rows::Rows};
+pub(crate) use self::rows::Rows;
 
 /// The tables of the log.
 pub const COMPONENT: Component = Component {
@@ -35,51 +29,6 @@ pub const COMPONENT: Component = Component {
     }],
 };
 
-/// Why rows could not be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// SQLite failed, or a constraint refused.
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    /// What is stored is no log: it was changed from outside.
-    #[error("the stored log is corrupt: {0}")]
-    Corrupt(String),
-}
-
-impl From<TryFromIntError> for StoreError {
-    fn from(_: TryFromIntError) -> Self {
-        Self::Corrupt("a number is out of range".to_owned())
-    }
-}
-
-impl From<EdgeError> for StoreError {
-    fn from(error: EdgeError) -> Self {
-        Self::Corrupt(error.to_string())
-    }
-}
-
-/// The state of one epoch as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) epoch: u64,
-    pub(crate) vkey: String,
-    pub(crate) size: u64,
-    pub(crate) root: Hash,
-    /// The signed checkpoint; `None` for an epoch of which nothing is left.
-    pub(crate) note: Option<String>,
-    /// The first one, where it hands over from the epoch before.
-    pub(crate) first_note: Option<String>,
-}
-
-/// A payload as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StoredPayload {
-    pub(crate) seq: u64,
-    pub(crate) salt: [u8; 16],
-    pub(crate) payload: Vec<u8>,
-}
-
 const HEAD: &str = "select epoch, vkey, size, root, note, first_note from audit_log_checkpoint";
 
 /// The latest epoch's head; `None` in an empty file.
@@ -91,13 +40,6 @@ pub(crate) fn head(connection: &Connection) -> Result<Option<Head>, StoreError> 
         .transpose()
 }
 
-/// The heads of all epochs, the first first.
-pub(crate) fn heads(connection: &Connection) -> Result<Vec<Head>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("{HEAD} order by epoch"))?;
-    let heads = statement.query_map([], |row| Ok(read_head(row)))?;
-    heads.map(|head| head?).collect()
-}
-
 fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
     Ok(Head {
         epoch: row.get::<_, i64>("epoch")?.try_into()?,
@@ -107,6 +49,84 @@ fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
         note: row.get("note")?,
         first_note: row.get("first_note")?,
     })
+}
+
+impl TreeRows for &Connection {
+    fn entries_after(
+        &mut self,
+        (epoch, seq): (u64, u64),
+        limit: u64,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let mut statement = self.prepare_cached(
+            "select seq, entry from audit_log_entry where epoch = ?1 and seq > ?2
+             order by seq limit ?3",
+        )?;
+        let mut rows = statement.query(params![integer(epoch)?, integer(seq)?, integer(limit)?])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            entries.push((row.get::<_, i64>(0)?.try_into()?, row.get(1)?));
+        }
+        Ok(entries)
+    }
+
+    fn full_tile(
+        &mut self,
+        epoch: u64,
+        level: u8,
+        index: u64,
+    ) -> Result<Option<Vec<Hash>>, StoreError> {
+        let bytes: Option<Vec<u8>> = self
+            .prepare_cached(
+                "select hashes from audit_log_tile where epoch = ?1 and level = ?2 and tile = ?3",
+            )?
+            .query_row(params![integer(epoch)?, level, integer(index)?], |row| row.get(0))
+            .optional()?;
+        bytes.map(|bytes| whole_tile(&bytes, level, index)).transpose()
+    }
+}
+
+impl LogRows for &Connection {
+    fn heads(&mut self) -> Result<Vec<Head>, StoreError> {
+        let mut statement = self.prepare_cached(&format!("{HEAD} order by epoch"))?;
+        let heads = statement.query_map([], |row| Ok(read_head(row)))?;
+        heads.map(|head| head?).collect()
+    }
+
+    fn payloads(
+        &mut self,
+        epoch: u64,
+        seq: u64,
+        last: u64,
+    ) -> Result<Vec<StoredPayload>, StoreError> {
+        let mut statement = self.prepare_cached(
+            "select seq, salt, payload from audit_log_payload
+             where epoch = ?1 and seq > ?2 and seq <= ?3 order by seq",
+        )?;
+        let mut rows = statement.query(params![integer(epoch)?, integer(seq)?, integer(last)?])?;
+        let mut payloads = Vec::new();
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)?.try_into()?;
+            payloads.push(StoredPayload { seq, salt: row.get(1)?, payload: row.get(2)? });
+        }
+        Ok(payloads)
+    }
+
+    fn beyond(&mut self, epoch: u64, size: u64) -> Result<[u64; 3], StoreError> {
+        let count = |sql: &str| -> Result<u64, StoreError> {
+            let count: i64 = self
+                .prepare_cached(sql)?
+                .query_row(params![integer(epoch)?, integer(size)?], |row| row.get(0))?;
+            Ok(count.try_into()?)
+        };
+        Ok([
+            count("select count(*) from audit_log_entry where epoch = ?1 and seq > ?2")?,
+            count("select count(*) from audit_log_payload where epoch = ?1 and seq > ?2")?,
+            count(
+                "select count(*) from audit_log_tile
+                 where epoch = ?1 and tile >= (?2 >> (8 * (level + 1)))",
+            )?,
+        ])
+    }
 }
 
 /// Begins an epoch.
@@ -171,103 +191,6 @@ pub(crate) fn find(
         .query_row([id.as_uuid().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     place.map(|(epoch, seq)| Ok((epoch.try_into()?, seq.try_into()?))).transpose()
-}
-
-/// At most `limit` entries after `seq`, in order, as `(seq, entry)`.
-pub(crate) fn entries_after(
-    connection: &Connection,
-    (epoch, seq): (u64, u64),
-    limit: u64,
-) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select seq, entry from audit_log_entry where epoch = ?1 and seq > ?2
-         order by seq limit ?3",
-    )?;
-    let mut rows = statement.query(params![integer(epoch)?, integer(seq)?, integer(limit)?])?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        entries.push((row.get::<_, i64>(0)?.try_into()?, row.get(1)?));
-    }
-    Ok(entries)
-}
-
-/// The payloads after `seq` up to and with `last`, in order.
-pub(crate) fn payloads(
-    connection: &Connection,
-    epoch: u64,
-    seq: u64,
-    last: u64,
-) -> Result<Vec<StoredPayload>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select seq, salt, payload from audit_log_payload
-         where epoch = ?1 and seq > ?2 and seq <= ?3 order by seq",
-    )?;
-    let mut rows = statement.query(params![integer(epoch)?, integer(seq)?, integer(last)?])?;
-    let mut payloads = Vec::new();
-    while let Some(row) = rows.next()? {
-        let seq = row.get::<_, i64>(0)?.try_into()?;
-        payloads.push(StoredPayload { seq, salt: row.get(1)?, payload: row.get(2)? });
-    }
-    Ok(payloads)
-}
-
-/// A full tile's hashes.
-pub(crate) fn full_tile(
-    connection: &Connection,
-    epoch: u64,
-    level: u8,
-    index: u64,
-) -> Result<Option<Vec<Hash>>, StoreError> {
-    let bytes: Option<Vec<u8>> = connection
-        .prepare_cached(
-            "select hashes from audit_log_tile where epoch = ?1 and level = ?2 and tile = ?3",
-        )?
-        .query_row(params![integer(epoch)?, level, integer(index)?], |row| row.get(0))
-        .optional()?;
-    let whole = |bytes: Vec<u8>| tile::decode(&bytes).filter(|it| it.len() == 256);
-    bytes.map(|bytes| whole(bytes).ok_or_else(|| corrupt_tile(level, index))).transpose()
-}
-
-/// How many rows of a kind an epoch has beyond its `size`: entries, then payloads, then tiles.
-pub(crate) fn beyond(
-    connection: &Connection,
-    epoch: u64,
-    size: u64,
-) -> Result<[u64; 3], StoreError> {
-    let count = |sql: &str| -> Result<u64, StoreError> {
-        let count: i64 = connection
-            .prepare_cached(sql)?
-            .query_row(params![integer(epoch)?, integer(size)?], |row| row.get(0))?;
-        Ok(count.try_into()?)
-    };
-    Ok([
-        count("select count(*) from audit_log_entry where epoch = ?1 and seq > ?2")?,
-        count("select count(*) from audit_log_payload where epoch = ?1 and seq > ?2")?,
-        count(
-            "select count(*) from audit_log_tile
-             where epoch = ?1 and tile >= (?2 >> (8 * (level + 1)))",
-        )?,
-    ])
-}
-
-/// The right edge of an epoch's tree, from at most 255 entries and 255 tiles a level.
-pub(crate) fn edge(connection: &Connection, epoch: u64, size: u64) -> Result<Edge, StoreError> {
-    let tail = u64::from(width_at(0, size));
-    let entries = entries_after(connection, (epoch, size - tail), tail)?;
-    let mut partial = vec![entries.iter().map(|(_, entry)| leaf_hash(entry)).collect::<Vec<_>>()];
-    for level in 1..u8::MAX {
-        let hashes = size.checked_shr(TILE_HEIGHT * u32::from(level)).unwrap_or(0);
-        if hashes == 0 {
-            break;
-        }
-        let first = hashes - hashes % u64::from(TILE_WIDTH);
-        let roots = (first..hashes).map(|index| {
-            let below = full_tile(connection, epoch, level - 1, index)?;
-            below.and_then(|it| complete_root(&it)).ok_or_else(|| corrupt_tile(level - 1, index))
-        });
-        partial.push(roots.collect::<Result<_, _>>()?);
-    }
-    Ok(Edge::from_partial_tiles(size, partial)?)
 }
 
 /// Whether any record is in the dead-letter table.
@@ -343,12 +266,4 @@ pub(crate) fn is_known_record(error: &rusqlite::Error) -> bool {
 
 fn extended_code(error: &rusqlite::Error) -> Option<i32> {
     error.sqlite_error().map(|error| error.extended_code)
-}
-
-fn integer(number: u64) -> Result<i64, StoreError> {
-    Ok(number.try_into()?)
-}
-
-fn corrupt_tile(level: u8, index: u64) -> StoreError {
-    StoreError::Corrupt(format!("tile {index} of level {level} is missing or no tile"))
 }

@@ -1,14 +1,12 @@
 //! A database as a source.
 
-use rusqlite::Connection;
-
 use super::{
     Report, SourceError, Which,
     source::{PayloadsOf, Source},
 };
 use crate::{
     payload_file::PayloadLine,
-    store::sqlite::{self as store, Head},
+    store::{Head, LogRows, StoredPayload},
     tlog::{
         bundle,
         checkpoint::Checkpoint,
@@ -17,19 +15,19 @@ use crate::{
     },
 };
 
-/// One read transaction on a log's database.
+/// One state of a log's database.
 pub(super) struct DatabaseSource<'c> {
-    connection: &'c Connection,
+    rows: &'c mut dyn LogRows,
     heads: Vec<Head>,
 }
 
 impl<'c> DatabaseSource<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Result<Self, SourceError> {
-        let heads = store::heads(connection)?;
+    pub(super) fn new(rows: &'c mut dyn LogRows) -> Result<Self, SourceError> {
+        let heads = rows.heads()?;
         if heads.is_empty() {
             return Err(SourceError::NoLog("the database".to_owned()));
         }
-        Ok(Self { connection, heads })
+        Ok(Self { rows, heads })
     }
 
     fn head(&self, epoch: u64) -> Option<&Head> {
@@ -70,7 +68,7 @@ impl Source for DatabaseSource<'_> {
     }
 
     fn tile(&mut self, epoch: u64, place: TilePlace) -> Result<Option<Vec<u8>>, SourceError> {
-        let hashes = store::full_tile(self.connection, epoch, place.level, place.index)?;
+        let hashes = self.rows.full_tile(epoch, place.level, place.index)?;
         Ok(hashes.map(|hashes| tile::encode(&hashes)))
     }
 
@@ -81,7 +79,7 @@ impl Source for DatabaseSource<'_> {
         width: u16,
     ) -> Result<Option<Vec<u8>>, SourceError> {
         let first = index * u64::from(TILE_WIDTH);
-        let rows = store::entries_after(self.connection, (epoch, first), width.into())?;
+        let rows = self.rows.entries_after((epoch, first), width.into())?;
         let mut bytes = Vec::new();
         // Behind a gap nothing lies where it belongs.
         let in_place = (first + 1..).zip(&rows).take_while(|(seq, row)| *seq == row.0);
@@ -93,12 +91,9 @@ impl Source for DatabaseSource<'_> {
 
     fn payloads(&mut self, epoch: u64, index: u64, width: u16) -> Result<PayloadsOf, SourceError> {
         let first = index * u64::from(TILE_WIDTH);
-        let rows = store::payloads(self.connection, epoch, first, first + u64::from(width))?;
-        let line = |it: store::StoredPayload| PayloadLine {
-            seq: it.seq,
-            salt: it.salt,
-            payload: it.payload,
-        };
+        let rows = self.rows.payloads(epoch, first, first + u64::from(width))?;
+        let line =
+            |it: StoredPayload| PayloadLine { seq: it.seq, salt: it.salt, payload: it.payload };
         Ok(PayloadsOf::Lines(rows.into_iter().map(line).collect()))
     }
 
@@ -108,7 +103,7 @@ impl Source for DatabaseSource<'_> {
         size: u64,
         report: &mut Report,
     ) -> Result<(), SourceError> {
-        let beyond = store::beyond(self.connection, epoch, size)?;
+        let beyond = self.rows.beyond(epoch, size)?;
         for (what, count) in ["entry", "payload", "tile"].into_iter().zip(beyond) {
             if count > 0 {
                 let why = format!("{count} rows lie beyond the signed size");

@@ -32,9 +32,9 @@ impl From<rusqlite::Error> for SourceError {
     }
 }
 
-#[cfg(feature = "sqlite")]
-impl From<crate::store::sqlite::StoreError> for SourceError {
-    fn from(error: crate::store::sqlite::StoreError) -> Self {
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+impl From<crate::store::StoreError> for SourceError {
+    fn from(error: crate::store::StoreError) -> Self {
         Self::Unreadable(Box::new(error))
     }
 }

@@ -127,6 +127,12 @@ impl DeferredAuditSink for ToySink {
 #[derive(Debug)]
 pub(crate) struct JumpingClock(Mutex<Timestamp>);
 
+impl JumpingClock {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(SystemClock.now()))
+    }
+}
+
 #[async_trait]
 impl Clock for JumpingClock {
     fn now(&self) -> Timestamp {
@@ -157,8 +163,7 @@ impl Fixture {
 
     /// One whose back-offs and flush intervals take no time.
     pub(crate) fn without_waits() -> Self {
-        let clock = JumpingClock(Mutex::new(SystemClock.now()));
-        Self { clock: Arc::new(clock), ..Self::new() }
+        Self { clock: Arc::new(JumpingClock::new()), ..Self::new() }
     }
 
     pub(crate) fn open(&self) -> (DeferredAuditQueue, DeferredAuditReceiver) {

@@ -3,7 +3,7 @@
 use gov_core::{Payload, RecordId};
 use rusqlite::{CachedStatement, Connection, params};
 
-use super::{StoreError, integer};
+use crate::store::{StoreError, integer};
 
 /// Writes records into one epoch, with statements that are looked up once for all of them.
 pub(crate) struct Rows<'c> {
