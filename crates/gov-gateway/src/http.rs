@@ -25,6 +25,7 @@ mod guard;
 mod healthz;
 pub mod listener;
 mod metrics;
+mod page;
 mod policies;
 pub mod problem;
 mod readyz;
@@ -35,6 +36,7 @@ use crate::{
     check::Gate,
     identity::Directory,
     meters::{Meters, Route},
+    page::Page,
     policies::Policies,
     registry::Registry,
 };
@@ -56,6 +58,8 @@ pub struct Parts {
     pub health: Arc<[Arc<dyn Health>]>,
     /// What `/metrics` prints.
     pub meters: Arc<Meters>,
+    /// What the page at `/` needs beside all this.
+    pub page: Arc<Page>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whether `/metrics` needs no token.
@@ -113,6 +117,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/policies/active", get(policies::active))
         .route("/v1/policies/rollback", post(policies::roll_back))
         .route("/v1/audit/events", get(audit_events::list))
+        .merge(page::routes())
         .route("/healthz", get(healthz::healthz))
         .route("/readyz", get(readyz::readyz))
         .route("/metrics", get(metrics::metrics))
@@ -121,7 +126,8 @@ fn router(parts: Arc<Parts>) -> Router {
         .with_state(parts)
 }
 
-/// No answer is to be cached, framed, sniffed or run: all of it is data for one caller.
+/// No answer is to be cached, framed, sniffed or run: all of it is data for one caller. The page
+/// says itself what it may load.
 fn secured(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
@@ -130,7 +136,7 @@ fn secured(mut response: Response) -> Response {
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

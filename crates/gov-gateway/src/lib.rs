@@ -18,6 +18,7 @@ pub mod identity;
 pub mod log_follower;
 pub mod meters;
 pub mod offline;
+pub mod page;
 pub mod policies;
 pub mod policy;
 pub mod registry;

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use gov_core::{AuditEvent, Clock, EventId, Timestamp};
 use gov_deferred_audit::{
     SignedLog,
-    signed_log::{Committed, EpochExtent, ReadLogError, StoredRecord},
+    signed_log::{EpochExtent, LogHead, ReadLogError, StoredRecord},
 };
 use gov_retention::event_store::{AuditEventStore, StoreError};
 use gov_store::crash;
@@ -157,7 +157,7 @@ impl LogFollower {
     /// [`LogFollower::finish`]. A store that fails is tried again for ever.
     pub async fn run(
         self,
-        mut committed: watch::Receiver<Committed>,
+        mut committed: watch::Receiver<LogHead>,
         shutdown: CancellationToken,
     ) -> Self {
         let mut pause = self.config.first_pause;

@@ -25,18 +25,21 @@ pub enum Route {
     Audit,
     /// `/healthz`, `/readyz` and `/metrics`.
     Watch,
+    /// `/` and everything that people see in a browser.
+    Page,
     /// Anything else.
     Other,
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Check, "check"),
         (Self::Tokens, "tokens"),
         (Self::Policies, "policies"),
         (Self::Approvals, "approvals"),
         (Self::Audit, "audit"),
         (Self::Watch, "watch"),
+        (Self::Page, "page"),
         (Self::Other, "other"),
     ];
 
@@ -46,10 +49,12 @@ impl Route {
         match path {
             "/v1/actions/check" => Self::Check,
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
+            "/" | "/live" | "/login" | "/logout" => Self::Page,
             _ if path.starts_with("/v1/audit/") => Self::Audit,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
             _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,
+            _ if path.starts_with("/assets/") || path.starts_with("/approvals/") => Self::Page,
             _ => Self::Other,
         }
     }

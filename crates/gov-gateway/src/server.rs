@@ -28,7 +28,7 @@ use self::{approvals::Approvals, events::EventWork, health::PolicyHealth, log::L
 pub use self::{error::StartError, log::log_config};
 use crate::{
     check::{Gate, GateConfig, Keepers},
-    config::Config,
+    config::{self, Config},
     data_dir::{DataDir, key_file},
     feed::GatewayFeed,
     gov_db::{Founded, GovDb, IfLost},
@@ -38,6 +38,7 @@ use crate::{
     },
     identity::{Directory, TokenSecret},
     meters::Meters,
+    page::Page,
     policies::{Live, Policies},
     policy::{PolicySet, Starter, normalise::Protected},
     registry::Registry,
@@ -191,6 +192,7 @@ impl Server {
             policies,
             event_store: event_work.store(),
             health: health.into(),
+            page: Arc::new(Page::new(log.status())),
             meters: Arc::clone(&meters),
             clock: Arc::clone(&clock),
             metrics_public: config.server.metrics_public,
@@ -203,11 +205,7 @@ impl Server {
             started: Started { address, data_dir, policy, log: log.describe(), admin_token },
             listener,
             door: Arc::new(Door::new(parts, guard, server.request_timeout)),
-            limits: Limits {
-                max_connections: usize::try_from(server.max_connections).unwrap_or(usize::MAX),
-                header_timeout: server.header_timeout,
-                drain_timeout: server.drain_timeout,
-            },
+            limits: limits(server),
             log,
             event_work,
             history,
@@ -307,6 +305,14 @@ async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: Cancellat
             () = stop.cancelled() => return,
             () = clock.sleep_until(next) => (),
         }
+    }
+}
+
+fn limits(server: &config::Server) -> Limits {
+    Limits {
+        max_connections: usize::try_from(server.max_connections).unwrap_or(usize::MAX),
+        header_timeout: server.header_timeout,
+        drain_timeout: server.drain_timeout,
     }
 }
 

@@ -72,7 +72,7 @@ impl Gate {
             let Some(named) = named.filter(|it| it.request.agent_id == request.agent_id) else {
                 let reason = "there is no such approval of this agent";
                 return Ok(Release::Refused(refused(
-                    judgement,
+                    &judgement,
                     approvals::rule("unknown"),
                     reason,
                 )));

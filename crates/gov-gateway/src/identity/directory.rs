@@ -67,11 +67,21 @@ impl Directory {
     /// or whose person is disabled. Only who knows the secret learns which.
     pub fn authenticate(&self, text: &str, now: Timestamp) -> Result<Arc<Token>, AuthError> {
         let (id, secret) = TokenSecret::parse(text).ok_or(AuthError::Invalid)?;
-        let known = self.known.read();
-        let token = known.tokens.get(&id).ok_or(AuthError::Invalid)?;
+        let token = self.token(id).ok_or(AuthError::Invalid)?;
         if !secret.matches(&token.secret_hash) {
             return Err(AuthError::Invalid);
         }
+        self.in_force(id, now)
+    }
+
+    /// The token of a caller who has shown its secret before, while it is in force.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`] for a token that is unknown, expired or revoked, or whose person is disabled.
+    pub fn in_force(&self, id: TokenId, now: Timestamp) -> Result<Arc<Token>, AuthError> {
+        let known = self.known.read();
+        let token = known.tokens.get(&id).ok_or(AuthError::Invalid)?;
         if let Some(at) = token.revoked_at {
             return Err(AuthError::Revoked(at));
         }

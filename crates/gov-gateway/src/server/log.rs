@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Ended, StartError, health::OutsidePlace};
-use crate::{config::Config, data_dir::DataDir};
+use crate::{config::Config, data_dir::DataDir, page::log_status::LogStatus};
 
 /// How many panics of the sink in a row end the drainer.
 const MAX_RESTARTS: u32 = 10;
@@ -81,6 +81,11 @@ impl Log {
             Arc::new(self.signed.clone()),
             Arc::clone(&self.outside) as Arc<dyn Health>,
         ]
+    }
+
+    /// How far the log is, for the page.
+    pub(super) fn status(&self) -> Arc<dyn LogStatus> {
+        Arc::new(self.signed.clone())
     }
 
     /// The log's name, its size and its copy, for people.

@@ -9,7 +9,7 @@ use gov_core::{
 };
 use gov_deferred_audit::{
     LogRecord, entry,
-    signed_log::{Committed, EpochExtent, ReadLogError, StoredRecord},
+    signed_log::{EpochExtent, LogHead, ReadLogError, StoredRecord},
 };
 use gov_gateway::log_follower::{
     CarryError, CarryReport, LogFollower, LogFollowerConfig, RecordSource,
@@ -258,8 +258,8 @@ async fn large_payloads_are_left_out_and_share_no_boundless_transaction() {
     assert!(it.store.largest_batch() <= 80, "{}", it.store.largest_batch());
 }
 
-fn commits() -> watch::Sender<Committed> {
-    watch::Sender::new(Committed { epoch: 1, size: 0, checkpoint: String::new() })
+fn commits() -> watch::Sender<LogHead> {
+    watch::Sender::new(LogHead { epoch: 1, size: 0, checkpoint: String::new() })
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::{body::Body, http::Request};
-use gov_core::{AuditEventKind, Clock, Redactor, SystemClock};
+use gov_core::{AuditEventKind, Clock, Redactor, SystemClock, Timestamp};
 use gov_deferred_audit::LogRecord;
 use gov_gateway::{
     check::{Gate, GateConfig, Keepers, Recorded, Recorder, RecorderError},
@@ -14,6 +14,7 @@ use gov_gateway::{
     http::{Door, Guard, Parts},
     identity::Directory,
     meters::Meters,
+    page::{Page, log_status::LogStatus},
     policies::Policies,
     policy::{PolicySet, Starter},
     registry::{NewToken, Registry},
@@ -45,6 +46,25 @@ struct Stuck;
 impl Recorder for Stuck {
     async fn record(&self, _: LogRecord, _: RefusalDurability) -> Result<Recorded, RecorderError> {
         std::future::pending().await
+    }
+}
+
+/// A log that holds nothing.
+#[derive(Debug)]
+struct Empty;
+
+#[async_trait]
+impl LogStatus for Empty {
+    fn origin(&self) -> String {
+        String::new()
+    }
+
+    fn size(&self) -> u64 {
+        0
+    }
+
+    async fn last_at(&self) -> Option<Timestamp> {
+        None
     }
 }
 
@@ -96,6 +116,7 @@ async fn start_requiring(
         policies: Policies::new(&db.database, Arc::default(), Arc::clone(&clock), None),
         event_store: Arc::clone(&store) as _,
         health: Arc::new([]),
+        page: Arc::new(Page::new(Arc::new(Empty))),
         meters,
         clock,
         metrics_public: false,

@@ -1,0 +1,117 @@
+//! One request for approval, as a person is shown it who may decide about it.
+
+use gov_core::{Timestamp, hex::Hex};
+use gov_escalation::{
+    approval::{Approval, Status},
+    chain::Rung,
+};
+
+use super::{
+    action::{self, ActionView},
+    shown::{Block, Shown},
+    time::{self, TimeView},
+};
+
+/// A request that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// Names it.
+    pub id: String,
+    /// Who asks.
+    pub agent: Shown,
+    /// What for.
+    pub action: ActionView,
+    /// Everything that was asked: the action and its context, as JSON.
+    pub whole: Block,
+    /// The policy that asks.
+    pub rule: Shown,
+    /// Its version.
+    pub policy_version: u64,
+    /// Why, in the policy's words.
+    pub reason: Shown,
+    /// How bad it could be, if the policy says.
+    pub risk: Option<RiskView>,
+    /// Which rung is asked: `1 of 2`.
+    pub rung: String,
+    /// Who is asked there.
+    pub audience: Shown,
+    /// The agent's team and session, where it has them.
+    pub facts: Vec<(&'static str, Shown)>,
+    /// When it was asked for.
+    pub submitted: TimeView,
+    /// When nobody has answered in time; `None` for one that waits without a clock.
+    pub expires: Option<Expiry>,
+    /// What the answer is bound to, 64 hex digits.
+    pub digest: String,
+    /// What the person before the page may do.
+    pub may: May,
+}
+
+/// How bad it could be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RiskView {
+    /// Its word.
+    pub word: Shown,
+    /// The mark it gets: `high` or `some`.
+    pub level: &'static str,
+}
+
+/// The end of the wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// When.
+    pub at: TimeView,
+    /// How long it is until then: `11 min 42 s`.
+    pub left: String,
+}
+
+/// What the person before the page may do with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum May {
+    /// Approve or reject.
+    Decide,
+    /// Look, because of this.
+    Look(String),
+}
+
+impl Card {
+    /// What is shown of an approval at `now`.
+    #[must_use]
+    pub fn of(approval: &Approval, now: Timestamp, may: May) -> Self {
+        let request = &approval.request;
+        let action = request.content.get("action").unwrap_or(&request.content);
+        let rungs = request.chain.rungs.len();
+        let rung = request.chain.rung(approval.rung);
+        let facts = [
+            ("team", request.team_id.as_ref().map(|it| Shown::line(it.as_str()))),
+            ("session", request.session_id.as_ref().map(|it| Shown::line(it.as_str()))),
+        ];
+        Self {
+            id: approval.id.to_string(),
+            agent: Shown::line(request.agent_id.as_str()),
+            action: ActionView::of(action),
+            whole: Block::of(&action::pretty(&request.content)),
+            rule: Shown::line(request.rule_id.as_str()),
+            policy_version: request.policy_version,
+            reason: Shown::line(&request.reason),
+            risk: request.risk.as_deref().map(RiskView::of),
+            rung: format!("{} of {rungs}", approval.rung.saturating_add(1)),
+            audience: Shown::line(&rung.map(Rung::audience).unwrap_or_default()),
+            facts: facts.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
+            submitted: approval.submitted_at.into(),
+            expires: approval
+                .expires_at
+                .filter(|_| approval.status == Status::Pending)
+                .map(|at| Expiry { at: at.into(), left: time::span(at.since(now)) }),
+            digest: Hex(request.digest.as_bytes()).to_string(),
+            may,
+        }
+    }
+}
+
+impl RiskView {
+    fn of(word: &str) -> Self {
+        let level = if matches!(word, "high" | "critical") { "high" } else { "some" };
+        Self { word: Shown::line(word), level }
+    }
+}
