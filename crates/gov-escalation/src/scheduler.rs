@@ -143,7 +143,8 @@ impl DbEscalationScheduler {
             }
             self.meters.late(due, now);
             self.meters.fired(fired);
-            report.add(fired);
+            report.fired.add(fired);
+            report.batches = report.batches.saturating_add(1);
             if fired.escalated > 0 {
                 self.alarm.mailed();
             }
@@ -151,18 +152,6 @@ impl DbEscalationScheduler {
                 self.alarm.answered();
             }
         }
-    }
-}
-
-impl TickReport {
-    fn add(&mut self, fired: Fired) {
-        let sum = &mut self.fired;
-        sum.escalated = sum.escalated.saturating_add(fired.escalated);
-        sum.fell_back = sum.fell_back.saturating_add(fired.fell_back);
-        sum.expired = sum.expired.saturating_add(fired.expired);
-        sum.set_aside = sum.set_aside.saturating_add(fired.set_aside);
-        sum.stale = sum.stale.saturating_add(fired.stale);
-        self.batches = self.batches.saturating_add(1);
     }
 }
 

@@ -122,10 +122,16 @@ impl Sender {
     ) -> Result<(SendReport, Option<Timestamp>), StoreError> {
         let SenderConfig { lease, batch, .. } = self.config;
         let mut report = SendReport::default();
-        while !shutdown.is_cancelled() {
-            let leases = self.outbox.lease_unsent(self.clock.now(), lease, batch).await?;
+        loop {
+            // Asked first: as long as there is nothing to send, nobody takes a write lock.
+            let next = self.outbox.next_unsent().await?;
+            let now = self.clock.now();
+            if shutdown.is_cancelled() || next.is_none_or(|it| now < it) {
+                return Ok((report, next));
+            }
+            let leases = self.outbox.lease_unsent(now, lease, batch).await?;
             if leases.is_empty() {
-                break;
+                return Ok((report, next));
             }
             for lease in leases {
                 let now = self.clock.now();
@@ -143,7 +149,6 @@ impl Sender {
                 }
             }
         }
-        Ok((report, self.outbox.next_unsent().await?))
     }
 
     async fn send(&self, lease: &Lease, report: &mut SendReport) -> Result<(), StoreError> {

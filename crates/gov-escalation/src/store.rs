@@ -141,7 +141,20 @@ impl Fired {
             (_, Status::Pending) => &mut self.escalated,
             _ => &mut self.fell_back,
         };
-        *counter += 1;
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Adds what another timer or batch did.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (sum, by) in [
+            (&mut self.escalated, other.escalated),
+            (&mut self.fell_back, other.fell_back),
+            (&mut self.expired, other.expired),
+            (&mut self.set_aside, other.set_aside),
+            (&mut self.stale, other.stale),
+        ] {
+            *sum = sum.saturating_add(by);
+        }
     }
 }
 

@@ -88,6 +88,24 @@ fn after_the_time_out_only_a_parked_request_takes_an_answer_be_its_timer_late_or
 }
 
 #[test]
+fn every_change_raises_the_generation_by_one() {
+    let (it, yes) = (pending(), approved());
+    assert_eq!((it.generation, yes.generation), (1, 2));
+    let parked = fire(&pending_with(Fallback::Park), now() + TIMEOUT).unwrap();
+    for (before, step) in [
+        (&it, apply(&it, &answer(Verdict::Reject, 1), now()).unwrap()),
+        (&it, apply(&it, &cancel(), now()).unwrap()),
+        (&it, fire(&it, now() + RUNG).unwrap()),
+        (&it, fire(&it, now() + TIMEOUT).unwrap()),
+        (&it, parked),
+        (&yes, apply(&yes, &consume(1, None), now()).unwrap()),
+        (&yes, fire(&yes, now() + APPROVED_FOR).unwrap()),
+    ] {
+        assert_eq!(step.approval.generation, before.generation + 1);
+    }
+}
+
+#[test]
 fn nothing_fires_before_its_time_and_nothing_that_is_over() {
     let it = pending();
     assert_eq!(fire(&it, just_before(now() + RUNG)), None);

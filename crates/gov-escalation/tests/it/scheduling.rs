@@ -8,9 +8,13 @@ use std::{
 use gov_core::{Health as _, HealthState};
 use gov_escalation::{
     SchedulerConfig,
+    approval::Verdict,
     chain::Span,
     scheduler::OVERDUE,
-    store::{ApprovalStore as _, conformance::request},
+    store::{
+        ApprovalStore as _,
+        conformance::{APPROVED_FOR, request},
+    },
 };
 use tokio::sync::Notify;
 
@@ -37,6 +41,19 @@ async fn an_earlier_deadline_wakes_a_sleeping_scheduler() {
     assert_eq!(it.store.inner.get(late).await.unwrap().rung, 0);
     it.pass(14 * MINUTE).await;
     assert_eq!(it.store.inner.get(late).await.unwrap().rung, 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_yes_wakes_it_where_it_comes_first() {
+    let mut it = Process::new();
+    let id = it.ask(1).await.id;
+    it.start_scheduler(patient());
+    it.settle().await;
+    // The next rung's turn would be five minutes later.
+    it.decide(id, "ops", Verdict::Approve).await.unwrap();
+    it.settle().await;
+    it.pass(APPROVED_FOR).await;
+    assert_eq!(it.status(id).await, "expired");
 }
 
 #[tokio::test]

@@ -73,6 +73,8 @@ async fn a_message_whose_lease_was_taken_over_is_left_to_the_new_holder() {
     it.clock.advance(MINUTE);
     let taken = store.lease_unsent(now(&it), MINUTE, 10).await.unwrap();
     assert_eq!(taken.len(), 2);
+    it.settle().await;
+    assert!(pass.is_finished(), "still waits for the notifier");
     let report = pass.await.unwrap().unwrap();
     assert_eq!(report, SendReport { lost: 2, ..SendReport::default() });
     assert_eq!(it.inbox.take().len(), 1, "the second was not ours any more");

@@ -12,13 +12,15 @@ use tokio::task::JoinHandle;
 
 use crate::support::{MINUTE, Process, now};
 
+type Waiter = JoinHandle<Result<Approval, StoreError>>;
+
 #[tokio::test]
 async fn an_answer_of_this_process_ends_the_wait_at_once() {
     let it = Process::new();
     let id = it.ask(1).await.id;
     let waits = wait(&it, id, now(&it) + MINUTE).await;
     it.decide(id, "ops", Verdict::Approve).await.unwrap();
-    assert_eq!(waits.await.unwrap().unwrap().status.as_str(), "approved");
+    assert_eq!(ended(&it, waits).await.unwrap().status.as_str(), "approved");
 }
 
 #[tokio::test]
@@ -31,8 +33,7 @@ async fn an_answer_of_another_process_ends_the_wait_at_the_next_poll() {
     it.settle().await;
     assert!(!waits.is_finished(), "nobody could know yet");
     it.pass(Duration::from_millis(500)).await;
-    assert!(waits.is_finished());
-    assert_eq!(waits.await.unwrap().unwrap().status.as_str(), "rejected");
+    assert_eq!(ended(&it, waits).await.unwrap().status.as_str(), "rejected");
 }
 
 #[tokio::test]
@@ -43,8 +44,7 @@ async fn without_an_answer_the_wait_ends_when_it_said() {
     it.pass(Duration::from_millis(749)).await;
     assert!(!waits.is_finished());
     it.pass(Duration::from_millis(1)).await;
-    assert!(waits.is_finished());
-    assert_eq!(waits.await.unwrap().unwrap().status.as_str(), "pending");
+    assert_eq!(ended(&it, waits).await.unwrap().status.as_str(), "pending");
 }
 
 #[tokio::test]
@@ -57,12 +57,12 @@ async fn the_fallback_and_a_withdrawal_end_the_wait_too() {
     it.settle().await;
     let waits = wait(&it, id, now(&it) + MINUTE).await;
     it.pass(Duration::from_millis(100)).await;
-    assert_eq!(waits.await.unwrap().unwrap().status.as_str(), "timed_out");
+    assert_eq!(ended(&it, waits).await.unwrap().status.as_str(), "timed_out");
 
     let id = it.ask(2).await.id;
     let waits = wait(&it, id, now(&it) + MINUTE).await;
     it.approvals.cancel(id, "coder".into(), "not needed".into(), None).await.unwrap();
-    assert_eq!(waits.await.unwrap().unwrap().status.as_str(), "cancelled");
+    assert_eq!(ended(&it, waits).await.unwrap().status.as_str(), "cancelled");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn the_next_rung_is_no_answer() {
     it.pass(15 * MINUTE).await;
     assert!(!waits.is_finished());
     it.decide(id, "lead", Verdict::Approve).await.unwrap();
-    assert_eq!(waits.await.unwrap().unwrap().rung, 1);
+    assert_eq!(ended(&it, waits).await.unwrap().rung, 1);
 }
 
 #[tokio::test]
@@ -82,9 +82,9 @@ async fn what_is_answered_is_not_waited_for() {
     let id = it.ask(1).await.id;
     it.decide(id, "ops", Verdict::Approve).await.unwrap();
     let waits = wait(&it, id, now(&it) + MINUTE).await;
-    assert!(waits.is_finished());
+    assert_eq!(ended(&it, waits).await.unwrap().status.as_str(), "approved");
     let unknown = wait(&it, ApprovalId::at(now(&it)), now(&it) + MINUTE).await;
-    assert!(matches!(unknown.await.unwrap(), Err(StoreError::NotFound(_))));
+    assert!(matches!(ended(&it, unknown).await, Err(StoreError::NotFound(_))));
 }
 
 #[tokio::test]
@@ -101,11 +101,14 @@ async fn one_more_than_may_wait_is_answered_at_once() {
     assert!(!wait(&it, id, now(&it) + MINUTE).await.is_finished());
 }
 
-async fn wait(
-    it: &Process,
-    id: ApprovalId,
-    until: Timestamp,
-) -> JoinHandle<Result<Approval, StoreError>> {
+/// What a wait that must have ended ended with.
+async fn ended(it: &Process, waits: Waiter) -> Result<Approval, StoreError> {
+    it.settle().await;
+    assert!(waits.is_finished(), "still waits");
+    waits.await.unwrap()
+}
+
+async fn wait(it: &Process, id: ApprovalId, until: Timestamp) -> Waiter {
     let approvals = it.approvals.clone();
     let waits = tokio::spawn(async move { approvals.wait(id, until).await });
     it.settle().await;

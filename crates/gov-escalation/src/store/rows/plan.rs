@@ -72,14 +72,3 @@ pub(in crate::store) fn plan(
     };
     Ok(Planned { id, generation, plan, counts })
 }
-
-impl Fired {
-    /// Adds what another timer counts as.
-    pub(in crate::store) fn add(&mut self, other: Self) {
-        self.escalated += other.escalated;
-        self.fell_back += other.fell_back;
-        self.expired += other.expired;
-        self.set_aside += other.set_aside;
-        self.stale += other.stale;
-    }
-}
