@@ -9,6 +9,8 @@ pub mod conformance;
 mod day;
 mod meters;
 mod page;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -23,6 +23,13 @@ impl Day {
     pub(super) fn start(self) -> Timestamp {
         Timestamp::from_micros_clamped(self.number.saturating_mul(MICROS))
     }
+
+    /// The first microsecond of the next day; `None` behind the last.
+    #[cfg(feature = "postgres")]
+    pub(super) fn end(self) -> Option<Timestamp> {
+        let next = Self { number: self.number + 1 };
+        (next <= Self::of(Timestamp::MAX)).then(|| next.start())
+    }
 }
 
 impl fmt::Display for Day {
@@ -60,6 +67,14 @@ mod tests {
             assert_eq!(Day::of(at).to_string(), text);
             assert_eq!(text.parse(), Ok(Day::of(at)));
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_day_ends_where_the_next_begins_and_the_last_does_not() {
+        let day: Day = "2026-02-28".parse().unwrap();
+        assert_eq!(day.end().unwrap().to_string(), "2026-03-01T00:00:00.000000Z");
+        assert_eq!(Day::of(Timestamp::MAX).end(), None);
     }
 
     #[test]
