@@ -1,5 +1,8 @@
 //! The SQLite backend: the contract, and what only it promises.
 
+mod days;
+mod files;
+
 use std::{path::Path, sync::Arc};
 
 use gov_core::clock::ManualClock;
@@ -21,6 +24,7 @@ macro_rules! rule {
 }
 for_each_rule!(rule);
 
+/// The store of `folder` on the first day of the manual clock.
 pub(crate) async fn open(folder: &Path) -> SqliteEventStore {
     let clock = Arc::new(ManualClock::default());
     SqliteEventStore::open(&folder.join("events"), clock).await.unwrap()
