@@ -18,6 +18,7 @@ mod mutation_matrix;
 mod nodes;
 mod opening;
 mod outside_copies;
+mod postgres_kills;
 mod postgres_nodes;
 mod postgres_rollbacks;
 mod restart;
