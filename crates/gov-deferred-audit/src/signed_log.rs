@@ -28,6 +28,7 @@ use crate::{
     tlog::{key::VerifierKey, proof, receipt::Receipt},
 };
 
+mod agreement;
 #[cfg(feature = "sqlite")]
 mod append;
 mod backend;
@@ -38,6 +39,7 @@ pub mod conformance;
 mod copying;
 mod error;
 mod open;
+mod places;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rollback;
@@ -47,14 +49,14 @@ mod sqlite;
 
 use self::backend::{Backend, Writing};
 #[cfg(feature = "sqlite")]
-pub use self::open::LogConfig;
+pub use self::places::LogConfig;
 #[cfg(feature = "sqlite")]
 pub use self::rollback::accept_rollback;
 #[cfg(feature = "postgres")]
 pub use self::rollback::accept_rollback_postgres;
 pub use self::{
     error::{OpenError, Place, ReadLogError},
-    open::LogPlaces,
+    places::LogPlaces,
     rollback::Accepted,
     sink::{APPEND_UNIQUE_RACE_MAX_RETRIES, SignedEventsSink, SqliteSignedEventsSink},
 };

@@ -1,91 +1,29 @@
 //! Opens the log, after everything that must agree agrees.
 
-#[cfg(feature = "sqlite")]
-use std::path::Path;
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use gov_core::{Clock, hex::Hex};
 use parking_lot::Mutex;
 use tokio::{sync::watch, task};
 
+#[cfg(feature = "sqlite")]
+use super::LogConfig;
 use super::{
-    Inner, LogHead, OpenError, Place, SignedLog, Trouble,
+    Inner, LogHead, LogPlaces, OpenError, SignedLog, Trouble,
+    agreement::{agrees, rollback},
     backend::{Backend, MakeFirst, Tail, Writing},
     checkpoint::{unsigned, with_signature},
 };
 use crate::{
-    entry::Entry,
-    epoch::{self, Handover},
-    outside_copy::{Copied, Found, OutsideCopy},
+    epoch,
+    outside_copy::{Found, OutsideCopy},
     signer::{KeyDir, KeyFileError, Signer},
-    store::{
-        Head, StoreError, TreeRows,
-        tree::{Nodes, checked_edge},
-    },
+    store::{Head, tree::checked_edge},
     tlog::{
-        checkpoint::Checkpoint,
         empty_root,
         key::{PrivateKey, VerifierKey},
-        note::Note,
-        proof,
     },
 };
-
-/// Where the parts of a log lie.
-#[cfg(feature = "sqlite")]
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// The SQLite file; made if it is missing and nothing outside says that it was there.
-    pub database: PathBuf,
-    /// The directory of the signing keys.
-    pub keys: PathBuf,
-    /// The file of the outside copy; best on another disk.
-    pub outside_copy: PathBuf,
-    /// The part of the log's name before `/gov/e<n>`, fixed when the log is created. `None` keeps
-    /// what it is, or makes `localhost.invalid/<16 hex digits>`.
-    pub domain: Option<String>,
-}
-
-#[cfg(feature = "sqlite")]
-impl LogConfig {
-    /// Everything in its usual place below a data directory.
-    #[must_use]
-    pub fn in_dir(dir: &Path) -> Self {
-        let LogPlaces { keys, outside_copy, domain } = LogPlaces::in_dir(dir);
-        Self { database: dir.join("audit-log.db"), keys, outside_copy, domain }
-    }
-
-    /// The parts beside the database.
-    #[must_use]
-    pub fn places(&self) -> LogPlaces {
-        let Self { keys, outside_copy, domain, .. } = self.clone();
-        LogPlaces { keys, outside_copy, domain }
-    }
-}
-
-/// Where the parts of a log lie that each node has for itself.
-#[derive(Clone, Debug)]
-pub struct LogPlaces {
-    /// The directory of the signing keys: the same keys on all nodes of a deployment.
-    pub keys: PathBuf,
-    /// The file of this node's outside copy; best on another disk.
-    pub outside_copy: PathBuf,
-    /// The part of the log's name before `/gov/e<n>`, fixed when the log is created. `None` keeps
-    /// what it is, or makes `localhost.invalid/<16 hex digits>`.
-    pub domain: Option<String>,
-}
-
-impl LogPlaces {
-    /// Everything in its usual place below a data directory.
-    #[must_use]
-    pub fn in_dir(dir: &std::path::Path) -> Self {
-        Self {
-            keys: dir.join("keys"),
-            outside_copy: dir.join("checkpoints").join("checkpoints.log"),
-            domain: None,
-        }
-    }
-}
 
 impl SignedLog {
     /// Opens the log in a SQLite file, or creates it with its first key.
@@ -293,59 +231,6 @@ async fn checked(backend: &Backend, head: Head, found: &Found) -> Result<Head, O
     }
     backend.set_tail(Tail { root: head.root, edge });
     Ok(head)
-}
-
-/// Whether the database has all that the outside copy knows, or says what of it was given up.
-pub(super) fn agrees(
-    rows: &mut dyn TreeRows,
-    head: &Head,
-    last: &Copied,
-) -> Result<bool, StoreError> {
-    let Copied { note, checkpoint: known, .. } = last;
-    let epoch = epoch::of(&known.origin).unwrap_or(0);
-    if epoch == head.epoch {
-        let mut nodes = Nodes { rows, epoch };
-        return Ok(known.size <= head.size
-            && head.vkey.starts_with(&format!("{}+", known.origin))
-            && proof::root(&mut nodes, known.size)? == known.root);
-    }
-    if epoch == 0 || epoch > head.epoch {
-        return Ok(false);
-    }
-    // A rollback was accepted: by a process that ended before it could say so outside, or by
-    // another node, which knew at least as much.
-    let first = rows.entries_after((epoch + 1, 0), 1)?;
-    let handover = first.first().and_then(|(_, entry)| {
-        let reason = Entry::from_bytes(entry).ok()?.reason?;
-        serde_json::from_str::<Handover>(&reason).ok()
-    });
-    let Some(handover) = handover else { return Ok(false) };
-    if handover.checkpoint == *note {
-        return Ok(true);
-    }
-    let Some(admitted) = checkpoint_of(&handover.checkpoint) else { return Ok(false) };
-    if admitted.origin != known.origin || admitted.size <= known.size {
-        return Ok(false);
-    }
-    let is_given_up = known.size > handover.surviving_size;
-    Ok(is_given_up || proof::root(&mut Nodes { rows, epoch }, known.size)? == known.root)
-}
-
-fn checkpoint_of(note: &str) -> Option<Checkpoint> {
-    let note = Note::parse(note.as_bytes()).ok()?;
-    Checkpoint::parse(note.text()).ok()
-}
-
-/// The alarm, with both states.
-pub(super) fn rollback(head: Option<&Head>, last: Option<&Copied>, compared: bool) -> OpenError {
-    let database =
-        head.map_or(Place { epoch: 0, size: 0 }, |it| Place { epoch: it.epoch, size: it.size });
-    let outside = last.map_or(Place { epoch: 0, size: 0 }, |it| Place {
-        epoch: epoch::of(&it.checkpoint.origin).unwrap_or(0),
-        size: it.checkpoint.size,
-    });
-    let differs = compared && database.epoch == outside.epoch && database.size >= outside.size;
-    OpenError::Rollback { database, outside, differs }
 }
 
 async fn first_copy(

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::LogConfig;
 use super::{
     LogPlaces, OpenError, Place,
-    open::{Opened, agrees, blocking},
+    agreement::agrees,
+    open::{Opened, blocking},
 };
 use crate::{
     entry::Entry,
