@@ -86,7 +86,7 @@ fn facts(action: &Value) -> Vec<(&'static str, Shown)> {
         Some(Value::String(text)) => Some((name, Shown::line(text))),
         Some(other) => Some((name, Shown::line(&other.to_string()))),
     };
-    [("cwd", "in"), ("server", "of the server"), ("byte_estimate", "bytes"), ("path_b64", "base64")]
+    [("cwd", "in"), ("server", "server"), ("byte_estimate", "bytes"), ("path_b64", "base64")]
         .into_iter()
         .filter_map(fact)
         .collect()
@@ -158,7 +158,7 @@ mod tests {
             ),
             (
                 json!({"kind": "tool_call", "server": "ops", "tool": "deploy", "arguments": [1]}),
-                "call the tool deploy (of the server ops)",
+                "call the tool deploy (server ops)",
                 "[\n  1\n]",
             ),
             (json!({"kind": "custom", "custom_kind": "refund", "payload": {}}), "do refund", "{}"),

@@ -81,3 +81,6 @@ pub struct Done {
     /// In a sentence.
     pub text: Shown,
 }
+
+#[cfg(test)]
+mod tests;
