@@ -12,13 +12,17 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use gov_core::{ActionDigest, AgentId, ApprovalId, AuditEventKind, Clock, RecordId, RuleId};
+use gov_core::{
+    ActionDigest, AgentId, ApprovalId, AuditEventKind, Clock, RecordId, RuleId, Timestamp,
+};
 use gov_deferred_audit::FollowerHandle;
 use gov_escalation::{
-    approval::{Approval, ApprovalRequest, Status},
+    Approvals,
+    approval::{Approval, ApprovalRequest, Decider, HistoryRow, Status},
+    approvals::{Decided, Decision},
     chain::Chain,
     store::{Applied, ApprovalFilter, ApprovalStore, History, StoreError},
-    transition::{Change, Refusal},
+    transition::Refusal,
 };
 
 mod error;
@@ -42,7 +46,8 @@ const FIRED_AT_ONCE: u32 = 100;
 /// Opens, answers and uses approvals, and lets no answer out that is not kept.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    approvals: Arc<dyn ApprovalStore>,
+    approvals: Approvals,
+    store: Arc<dyn ApprovalStore>,
     history: Arc<dyn History>,
     log: Arc<dyn LogWait>,
     clock: Arc<dyn Clock>,
@@ -87,16 +92,17 @@ pub enum Use {
 }
 
 impl Desk {
-    /// A desk over one store, whose history `log` follows.
+    /// A desk in front of a service and the store behind it, whose history `log` follows.
     #[must_use]
     pub fn new<S: ApprovalStore + History + 'static>(
+        approvals: Approvals,
         store: Arc<S>,
         log: Arc<dyn LogWait>,
         clock: Arc<dyn Clock>,
         config: DeskConfig,
     ) -> Self {
-        let (approvals, history) = (Arc::clone(&store) as _, store as _);
-        Self { approvals, history, log, clock, config: Arc::new(config) }
+        let (history, store) = (Arc::clone(&store) as _, store as _);
+        Self { approvals, store, history, log, clock, config: Arc::new(config) }
     }
 
     /// The chain of this name, if it is configured.
@@ -111,11 +117,7 @@ impl Desk {
     ///
     /// [`DeskError::Store`].
     pub async fn find(&self, id: ApprovalId) -> Result<Option<Approval>, DeskError> {
-        match self.approvals.get(id).await {
-            Ok(approval) => Ok(Some(approval)),
-            Err(StoreError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        found(self.approvals.get(id).await)
     }
 
     /// The approval of this action that is not over; one is opened where there is none.
@@ -127,9 +129,64 @@ impl Desk {
         if let Some(open) = self.approvals.find_open(&request.digest).await? {
             return Ok(open);
         }
-        let submitted = self.approvals.submit(request, self.clock.now()).await?;
+        let submitted = self.approvals.submit(request).await;
         self.log.nudge();
-        Ok(submitted.approval)
+        Ok(submitted?.approval)
+    }
+
+    /// What happened to an approval, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn history(&self, id: ApprovalId) -> Result<Vec<HistoryRow>, DeskError> {
+        Ok(self.history.of_approval(id).await?)
+    }
+
+    /// At most `limit` approvals that fit, the newest first, older than `before`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn list(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, DeskError> {
+        Ok(self.approvals.list(filter, before, limit).await?)
+    }
+
+    /// The approval once it awaits no answer any more, or as it is at `until`; `None` where there
+    /// is none.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn wait(
+        &self,
+        id: ApprovalId,
+        until: Timestamp,
+    ) -> Result<Option<Approval>, DeskError> {
+        found(self.approvals.wait(id, until).await)
+    }
+
+    /// Takes a person's answer.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Decide`]: it does not count. [`DeskError::NotLogged`]: it counts, and the log
+    /// has not got it.
+    pub async fn decide(
+        &self,
+        id: ApprovalId,
+        decision: Decision,
+        decider: Decider,
+    ) -> Result<Kept, DeskError> {
+        let outcome = self.approvals.decide(id, decision, decider).await;
+        self.log.nudge();
+        let Decided { approval, position } = outcome?;
+        Ok(Kept { approval, recorded: self.recorded(position).await? })
     }
 
     /// What an agent whose action waits is answered for: the record of its request.
@@ -155,10 +212,10 @@ impl Desk {
         policy_version: u64,
         key: Option<&str>,
     ) -> Result<Use, DeskError> {
-        let idempotency_key = key.map(str::to_owned);
-        let change = Change::Consume { digest, policy_version, idempotency_key };
-        let applied = self.apply(id, change).await?;
-        let approval = match applied {
+        let key = key.map(str::to_owned);
+        let applied = self.approvals.consume(id, digest, policy_version, key).await;
+        self.log.nudge();
+        let approval = match applied? {
             Applied::Done { approval, .. }
             | Applied::Refused { approval, refusal: Refusal::Replayed } => approval,
             Applied::Refused { refusal, .. } => return Ok(Use::Refused(refusal)),
@@ -199,12 +256,11 @@ impl Desk {
         policy_version: u64,
         reason: &str,
     ) -> Result<(), DeskError> {
-        let change = Change::Cancel {
-            actor: SYSTEM_POLICY.to_owned(),
-            reason: reason.to_owned(),
-            policy_version: Some(policy_version),
-        };
-        self.apply(id, change).await.map(drop)
+        let (actor, reason) = (SYSTEM_POLICY.to_owned(), reason.to_owned());
+        let cancelled = self.approvals.cancel(id, actor, reason, Some(policy_version)).await;
+        self.log.nudge();
+        cancelled?;
+        Ok(())
     }
 
     /// As [`Desk::supersede`], for the open approval of an action, if there is one.
@@ -230,16 +286,10 @@ impl Desk {
     ///
     /// [`DeskError::Store`].
     pub async fn expire(&self) -> Result<(), DeskError> {
-        let fired = self.approvals.fire_due(self.clock.now(), FIRED_AT_ONCE).await;
+        let fired = self.store.fire_due(self.clock.now(), FIRED_AT_ONCE).await;
         self.log.nudge();
         fired?;
         Ok(())
-    }
-
-    async fn apply(&self, id: ApprovalId, change: Change) -> Result<Applied, DeskError> {
-        let applied = self.approvals.apply(id, change, self.clock.now()).await;
-        self.log.nudge();
-        Ok(applied?)
     }
 
     /// Waits until the log has the approval's row of this kind.
@@ -247,22 +297,18 @@ impl Desk {
         let rows = self.history.of_approval(approval.id).await?;
         let row = rows.iter().rfind(|it| it.kind == *kind);
         let position = row.map(|it| it.position).ok_or(DeskError::NoHistory(approval.id))?;
-        let id = record_id(position);
-        let recorded = match self.config.durability {
-            ApprovalDurability::Spooled => Recorded::Spooled { id },
-            ApprovalDurability::Durable => {
-                self.logged(position).await?;
-                Recorded::Logged { id }
-            }
-        };
-        Ok(Kept { approval, recorded })
+        Ok(Kept { approval, recorded: self.recorded(position).await? })
     }
 
-    async fn logged(&self, position: u64) -> Result<(), DeskError> {
+    async fn recorded(&self, position: u64) -> Result<Recorded, DeskError> {
+        let id = record_id(position);
+        if self.config.durability == ApprovalDurability::Spooled {
+            return Ok(Recorded::Spooled { id });
+        }
         let until = self.clock.now() + LOG_BOUND;
         tokio::select! {
             biased;
-            () = self.log.logged(position) => Ok(()),
+            () = self.log.logged(position) => Ok(Recorded::Logged { id }),
             () = self.clock.sleep_until(until) => Err(DeskError::NotLogged(LOG_BOUND)),
         }
     }
@@ -276,6 +322,14 @@ impl LogWait for FollowerHandle {
 
     async fn logged(&self, position: u64) {
         Self::logged(self, position).await;
+    }
+}
+
+fn found(approval: Result<Approval, StoreError>) -> Result<Option<Approval>, DeskError> {
+    match approval {
+        Ok(approval) => Ok(Some(approval)),
+        Err(StoreError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

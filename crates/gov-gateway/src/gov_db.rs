@@ -40,6 +40,9 @@ pub static COMPONENT: Component = Component {
     ],
 };
 
+/// The tables of approvals, which share the file and its writer.
+static ESCALATION: Component = gov_escalation::store::sqlite::COMPONENT;
+
 /// The open file.
 #[derive(Debug)]
 pub struct GovDb {
@@ -103,7 +106,7 @@ impl GovDb {
     /// [`OpenError`].
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
         let options = DatabaseOptions::new("gov");
-        Ok(Self { database: Database::open(path, &options, &[&COMPONENT], now)? })
+        Ok(Self { database: Database::open(path, &options, &[&COMPONENT, &ESCALATION], now)? })
     }
 
     /// What it holds.

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health, Redactor};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
-use gov_escalation::store::memory::MemoryApprovalStore;
+use gov_escalation::{chain::Chain, store::sqlite::SqliteApprovalStore};
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,7 @@ use crate::{
     policies::{Live, Policies},
     policy::{PolicySet, Starter, normalise::Protected},
     registry::Registry,
+    store::StoredPolicy,
 };
 
 /// The policy of a server that was told nothing.
@@ -148,12 +149,10 @@ impl Server {
             Some(history.clone()),
         );
         let event_work = EventWork::start(event_store, &log.signed, config, &clock);
-        let approvals = Approvals::open(
-            Arc::new(MemoryApprovalStore::default()),
-            config,
-            log.queue.clone(),
-            &clock,
-        );
+        let (writer, readers) = (db.database.writer.clone(), db.database.readers.clone());
+        let store = SqliteApprovalStore::new(writer, readers);
+        let (queue, deciders) = (log.queue.clone(), Arc::clone(&directory));
+        let approvals = Approvals::open(store, config, queue, deciders, &clock);
         let desk = approvals.desk.clone();
         let gate = Arc::new(Gate::new(
             registry.clone(),
@@ -169,22 +168,12 @@ impl Server {
         ));
         let protected = protected(address, &data_dir);
         let chains = Arc::new(config.chains.clone());
-        let policy = match contents.policy {
-            Some(stored) => {
-                let known: Vec<_> = chains.keys().map(String::as_str).collect();
-                let compiled = PolicySet::compile(&stored.text, stored.version)
-                    .and_then(|it| it.check_chains(&stored.text, &known).map(|()| it))
-                    .map_err(|source| StartError::Policy { version: stored.version, source })?;
-                gate.activate(compiled.with_protected(protected.clone()));
-                (stored.name, stored.version)
-            }
-            None => ("none: everything is refused".to_owned(), 0),
-        };
+        let policy = activate(&gate, contents.policy, &chains, &protected)?;
         let live = Live { gate: Arc::clone(&gate), protected, follower: history.clone() };
         let policies = Policies::new(&db.database, chains, Arc::clone(&clock), Some(live));
+        let policy_health = PolicyHealth::new(Arc::clone(&gate)) as _;
         let health: Vec<Arc<dyn Health>> =
-            [log.health(), event_work.health(), vec![PolicyHealth::new(Arc::clone(&gate))]]
-                .concat();
+            [log.health(), event_work.health(), vec![policy_health, approvals.health()]].concat();
         let parts = Parts {
             gate,
             directory,
@@ -260,6 +249,24 @@ impl Server {
         drop(self.lock);
         ended
     }
+}
+
+/// Judges by the stored policy from now on; gives its name and version.
+fn activate(
+    gate: &Gate,
+    stored: Option<StoredPolicy>,
+    chains: &BTreeMap<String, Chain>,
+    protected: &Protected,
+) -> Result<(String, u64), StartError> {
+    let Some(StoredPolicy { version, name, text, .. }) = stored else {
+        return Ok(("none: everything is refused".to_owned(), 0));
+    };
+    let known: Vec<_> = chains.keys().map(String::as_str).collect();
+    let compiled = PolicySet::compile(&text, version)
+        .and_then(|it| it.check_chains(&text, &known).map(|()| it))
+        .map_err(|source| StartError::Policy { version, source })?;
+    gate.activate(compiled.with_protected(protected.clone()));
+    Ok((name, version))
 }
 
 /// True once the signed log has every row of the history.

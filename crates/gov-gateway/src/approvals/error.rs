@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gov_core::ApprovalId;
-use gov_escalation::store::StoreError;
+use gov_escalation::{approvals::DecideError, store::StoreError};
 
 /// There is no answer about the approval that could be stood by.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum DeskError {
     /// The store does not answer; what was asked for may have happened.
     #[error("the approvals cannot be reached")]
     Store(#[from] StoreError),
+    /// A person's answer does not count: the reason is in it.
+    #[error(transparent)]
+    Decide(#[from] DecideError),
     /// The change is committed, and the signed log has not got it: look again.
     #[error("the change is stored, and the signed log has not taken it within {0:?}; look again")]
     NotLogged(Duration),

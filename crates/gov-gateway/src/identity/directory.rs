@@ -190,6 +190,17 @@ impl Directory {
     }
 }
 
+/// Who the deciders of approvals are.
+impl gov_escalation::Directory for Directory {
+    fn roles_of(&self, person: PersonId) -> Option<Vec<Role>> {
+        self.roles_of(person)
+    }
+
+    fn owners_of(&self, agent: &AgentId) -> Vec<PersonId> {
+        self.owners_of(agent)
+    }
+}
+
 impl Known {
     fn put_token(&mut self, token: Token) {
         self.tokens.insert(token.id, Arc::new(token));

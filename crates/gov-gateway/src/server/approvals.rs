@@ -1,38 +1,78 @@
-//! The approvals with what works on them: the follower that carries their history to the log.
+//! The approvals with what works on them: the scheduler that fires their timers, the sender that
+//! tells people, and the follower that carries their history to the log.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use gov_core::{Clock, Timestamp};
+use gov_core::{Clock, Health, Timestamp};
 use gov_deferred_audit::{DeferredAuditQueue, FeedFollower, FollowerConfig, FollowerHandle};
-use gov_escalation::store::{ApprovalStore, History};
+use gov_escalation::{
+    Approvals as Service, DbEscalationScheduler, LogNotifier, Notifier, SchedulerConfig, Sender,
+    SenderConfig,
+    approvals::ApprovalsConfig,
+    chain::Fallback,
+    store::{ApprovalStore, History, Outbox},
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::{
     approvals::{ApprovalFeed, Desk, DeskConfig},
-    config::{Choose as _, Config, Silence},
+    config::Config,
+    identity::Directory,
 };
 
 /// Asks people, and gives silence its consequences.
 #[derive(Debug)]
 pub(super) struct Approvals {
     pub(super) desk: Desk,
+    health: Arc<dyn Health>,
     history: Arc<dyn History>,
     follower: FollowerHandle,
     following: JoinHandle<()>,
     stop_following: CancellationToken,
+    // The scheduler and the sender.
+    work: [JoinHandle<()>; 2],
+    stop_work: CancellationToken,
 }
 
 impl Approvals {
     /// Starts what works on `store`, whichever backend that is.
-    pub(super) fn open<S: ApprovalStore + History + 'static>(
-        store: Arc<S>,
+    pub(super) fn open<S: ApprovalStore + Outbox + History + 'static>(
+        store: S,
         config: &Config,
         queue: DeferredAuditQueue,
+        directory: Arc<Directory>,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         warn_of_silence(config);
+        let store = Arc::new(store);
+        let approvals = Arc::clone(&store) as Arc<dyn ApprovalStore>;
+        let service = Service::new(
+            Arc::clone(&approvals),
+            directory,
+            Arc::clone(clock),
+            ApprovalsConfig::default(),
+        );
+        let (alarm, stop_work) = (service.alarm(), CancellationToken::new());
+        let scheduler = DbEscalationScheduler::new(
+            approvals,
+            Arc::clone(clock),
+            Arc::clone(&alarm),
+            SchedulerConfig::default(),
+        );
+        let health = scheduler.health();
+        let sender = Sender::new(
+            Arc::clone(&store) as _,
+            notifiers(),
+            Arc::clone(clock),
+            alarm,
+            SenderConfig::default(),
+        );
+        let work = [
+            tokio::spawn(scheduler.run(stop_work.clone())),
+            tokio::spawn(sender.run(stop_work.clone())),
+        ];
         let history: Arc<dyn History> = Arc::clone(&store) as _;
         let feed = Arc::new(ApprovalFeed::new(Arc::clone(&history)));
         let task = FeedFollower::new(feed, queue, Arc::clone(clock), FollowerConfig::default());
@@ -41,16 +81,31 @@ impl Approvals {
             DeskConfig { chains: config.chains.clone(), durability: config.durability.approval };
         let log = Arc::new(follower.clone());
         Self {
-            desk: Desk::new(store, log, Arc::clone(clock), desk_config),
+            desk: Desk::new(service, store, log, Arc::clone(clock), desk_config),
+            health,
             history,
             follower,
             following: tokio::spawn(task.run(stop_following.clone())),
             stop_following,
+            work,
+            stop_work,
         }
     }
 
-    /// Ends in order; true if the log has the whole history by `until`.
-    pub(super) async fn close(self, clock: &dyn Clock, until: Timestamp) -> bool {
+    /// What `/readyz` asks.
+    pub(super) fn health(&self) -> Arc<dyn Health> {
+        Arc::clone(&self.health)
+    }
+
+    /// Ends in order: the last timers are fired, the message at hand is sent, and their history
+    /// follows. True if the log has all of it by `until`.
+    pub(super) async fn close(mut self, clock: &dyn Clock, until: Timestamp) -> bool {
+        self.stop_work.cancel();
+        for task in &mut self.work {
+            if let Err(error) = task.await {
+                error!(%error, "a task of the approvals ended badly");
+            }
+        }
         let followed = tokio::select! {
             followed = self.follow_to_the_end() => followed,
             () = clock.sleep_until(until) => false,
@@ -78,11 +133,14 @@ impl Approvals {
     }
 }
 
+/// The notifiers by the names that chains give them.
+fn notifiers() -> BTreeMap<String, Arc<dyn Notifier>> {
+    BTreeMap::from([("log".to_owned(), Arc::new(LogNotifier) as Arc<dyn Notifier>)])
+}
+
 /// Whoever starts a server whose silence is a yes is told so at every start.
 fn warn_of_silence(config: &Config) {
-    use gov_escalation::chain::Fallback;
     for (name, _) in config.chains.iter().filter(|(_, it)| it.fallback == Fallback::Allow) {
-        let fallback = Silence::Allow.word();
-        warn!(chain = %name, fallback, "what nobody answers in time is allowed");
+        warn!(chain = %name, "silence allows: what nobody answers in time happens");
     }
 }

@@ -110,7 +110,14 @@ async fn a_body_that_cannot_be_judged_is_refused_by_its_field() {
             422,
             "bad-field",
             "approval_id",
-            "no approvals yet",
+            "`apr_` and 32 lower-case hex digits",
+        ),
+        (
+            &format!(r#"{{"agent_id":"coder","action":{action},"approval_id":7}}"#),
+            422,
+            "bad-field",
+            "approval_id",
+            "must be the id of an approval",
         ),
     ] {
         let reply = it.check(body).await;

@@ -65,18 +65,22 @@ async fn a_spooled_refusal_says_so_and_reaches_the_log_by_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_needs_a_human_is_recorded_and_carries_no_approval_yet() {
+async fn what_needs_a_human_is_in_the_log_as_a_request_before_it_is_answered() {
     let it = Running::start("").await;
     let json = it.check_command(ASKED).await.json();
     assert_eq!(json["decision"], "require_approval", "{json}");
-    assert_eq!(json.get("approval"), None, "there are no approvals to name");
+    assert_eq!(json["approval"]["status"], "pending");
     assert_eq!(json["record"]["durability"], "durable");
-    let (_, home) = it.stop().await;
-    let records = records(&home);
+    // Answered from the log, not from a promise: nothing was flushed in between.
+    let records = records(&it.home);
     let asked: Vec<_> =
         records.iter().filter(|(it, _)| it["kind"] == "approval.requested").collect();
     assert_eq!(asked.len(), 1, "{records:?}");
-    assert_eq!(asked[0].0["decision"], "require_approval");
+    let (entry, payload) = asked[0];
+    assert_eq!((&entry["decision"], &entry["agent"]), (&json!("require_approval"), &json!(AGENT)));
+    assert_eq!((&entry["id"], &entry["rule_id"]), (&json["record"]["id"], &json["rule_id"]));
+    assert!(payload.contains(json["approval"]["id"].as_str().unwrap()), "{payload}");
+    it.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,11 @@ use async_trait::async_trait;
 use axum::{body::Body, http::Request};
 use gov_core::{AuditEventKind, Clock, Redactor, SystemClock, Timestamp};
 use gov_deferred_audit::LogRecord;
+use gov_escalation::{
+    Approvals, approvals::ApprovalsConfig, chain::Chain, store::memory::MemoryApprovalStore,
+};
 use gov_gateway::{
+    approvals::{Desk, DeskConfig, LogWait},
     check::{Gate, GateConfig, Keepers, Recorded, Recorder, RecorderError},
     config::RefusalDurability,
     events::{Events, EventsConfig},
@@ -76,12 +80,53 @@ struct It {
     _db: GovDb,
 }
 
+/// Carries the history of approvals to nowhere, and says so: at once or never.
+#[derive(Debug)]
+struct Nowhere {
+    ever: bool,
+}
+
+#[async_trait]
+impl LogWait for Nowhere {
+    fn nudge(&self) {}
+
+    async fn logged(&self, _: u64) {
+        if !self.ever {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// A desk in memory.
+fn desk(log: Nowhere, directory: &Arc<Directory>, clock: &Arc<dyn Clock>) -> Desk {
+    let store = Arc::new(MemoryApprovalStore::default());
+    let service = Approvals::new(
+        Arc::clone(&store) as _,
+        Arc::clone(directory) as _,
+        Arc::clone(clock),
+        ApprovalsConfig::default(),
+    );
+    let chains = [("default".to_owned(), Chain::standard())].into();
+    let config = DeskConfig { chains, ..DeskConfig::default() };
+    Desk::new(service, store, Arc::new(log), Arc::clone(clock), config)
+}
+
 async fn start(recorder: Arc<dyn Recorder>, policy: bool, auto_register: bool) -> It {
-    start_requiring(recorder, policy, auto_register, &[]).await
+    start_with(recorder, Nowhere { ever: true }, policy, auto_register, &[]).await
 }
 
 async fn start_requiring(
     recorder: Arc<dyn Recorder>,
+    policy: bool,
+    auto_register: bool,
+    required: &[AuditEventKind],
+) -> It {
+    start_with(recorder, Nowhere { ever: true }, policy, auto_register, required).await
+}
+
+async fn start_with(
+    recorder: Arc<dyn Recorder>,
+    log: Nowhere,
     policy: bool,
     auto_register: bool,
     required: &[AuditEventKind],
@@ -101,6 +146,7 @@ async fn start_requiring(
     let gate = Gate::new(
         registry.clone(),
         Keepers { recorder, events },
+        desk(log, &directory, &clock),
         Redactor::new([0; 32]),
         Arc::clone(&meters),
         Arc::clone(&clock),
@@ -144,24 +190,24 @@ impl It {
 #[tokio::test]
 async fn a_blocking_answer_that_is_not_on_record_is_503_and_still_says_refuse() {
     let it = start(Arc::new(Broken), true, true).await;
-    for command in [REFUSED, ASKED] {
-        let (status, json) = it.check(command).await;
-        assert_eq!((status, &json["code"]), (503, &json!("not-recorded")), "{json}");
-        assert_eq!(json["decision"], "refuse");
-        let detail = json["detail"].as_str().unwrap();
-        assert!(detail.contains("no space left on device"), "{detail}");
-    }
+    let (status, json) = it.check(REFUSED).await;
+    assert_eq!((status, &json["code"]), (503, &json!("not-recorded")), "{json}");
+    assert_eq!(json["decision"], "refuse");
+    let detail = json["detail"].as_str().unwrap();
+    assert!(detail.contains("no space left on device"), "{detail}");
     assert_eq!(it.check(ALLOWED).await.1["decision"], "allow", "what needs no record goes on");
 }
 
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_503_and_says_refuse() {
-    let it = start(Arc::new(Stuck), true, true).await;
-    let (status, json) = it.check(REFUSED).await;
-    assert_eq!(
-        (status, &json["code"], &json["decision"]),
-        (503, &json!("timeout"), &json!("refuse"))
-    );
+    let it = start_with(Arc::new(Stuck), Nowhere { ever: false }, true, true, &[]).await;
+    for command in [REFUSED, ASKED] {
+        let (status, json) = it.check(command).await;
+        assert_eq!(
+            (status, &json["code"], &json["decision"]),
+            (503, &json!("timeout"), &json!("refuse"))
+        );
+    }
 }
 
 /// Keeps the records for the test to see.

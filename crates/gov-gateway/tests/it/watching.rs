@@ -30,7 +30,8 @@ async fn who_is_alive_and_ready_says_so_without_a_token() {
             "event_store",
             "events",
             "log_follower",
-            "policy"
+            "policy",
+            "escalation"
         ]
     );
     // The copy lies beside the log in this test, and says what to do about it.
