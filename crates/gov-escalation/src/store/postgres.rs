@@ -61,6 +61,7 @@ impl PgApprovalStore {
     async fn open(&self, step: &SealedStep) -> Result<Option<u64>, StoreError> {
         let mut tx = self.pool.begin().await?;
         if !approvals::insert(&mut tx, &step.approval).await? {
+            tx.rollback().await?;
             return Ok(None);
         }
         let mut batch = Batch::default();
@@ -104,6 +105,7 @@ impl ApprovalStore for PgApprovalStore {
         let step = match transition::apply(&before, &change, now) {
             Ok(it) => SealedStep::of(it, Some(&before)).map_err(unavailable)?,
             Err(refusal) => {
+                tx.rollback().await?;
                 return Ok(Applied::Refused { approval: Box::new(before), refusal });
             }
         };

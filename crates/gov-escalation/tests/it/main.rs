@@ -10,7 +10,10 @@
 mod deciding;
 mod escalates;
 mod exported_metrics;
+mod indexed;
 mod model;
+mod processes;
+mod races;
 mod scheduling;
 mod sending;
 mod store;

@@ -1,0 +1,110 @@
+//! Two who want the same approval at once: exactly one gets it, whatever the order.
+
+use std::sync::Arc;
+
+use gov_core::{ApprovalId, AuditEventKind, Clock as _, Timestamp, clock::ManualClock};
+use gov_escalation::{
+    approval::{Status, Verdict},
+    store::{
+        Applied,
+        conformance::{Backend, TIMEOUT, answer, consume, request},
+        postgres::PgApprovalStore,
+        sqlite::{self, SqliteApprovalStore},
+    },
+};
+use gov_store::fresh_database;
+
+use crate::indexed;
+
+/// How many approvals are raced for.
+const ROUNDS: u32 = 2_000;
+
+/// So many race at a time.
+const FIELD: u32 = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_race_has_two_winners_on_sqlite() {
+    let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
+    let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
+    race(Arc::new(SqliteApprovalStore::new(writer, readers))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_race_has_two_winners_on_postgres() {
+    let Some((pool, _)) = indexed::postgres().await else { return };
+    race(Arc::new(PgApprovalStore::new(pool))).await;
+}
+
+async fn race(store: Arc<dyn Backend>) {
+    let now = ManualClock::default().now();
+    for first in (0..ROUNDS).step_by(FIELD as usize) {
+        let mut field = Vec::new();
+        for number in first..first + FIELD {
+            let submitted = store.submit(request(number), now).await.unwrap();
+            field.push((number, submitted.approval.id));
+        }
+        decide_against_the_clock(&store, &field, now).await;
+        consume_twice(&store, &field, now).await;
+    }
+    let rows = store.rows_after(0, u32::MAX).await.unwrap();
+    let positions = rows.iter().map(|it| it.position);
+    assert!(positions.eq(1..=store.end().await.unwrap()), "the history has gaps");
+}
+
+/// The clock comes from the one end and the decisions from the other.
+async fn decide_against_the_clock(
+    store: &Arc<dyn Backend>,
+    field: &[(u32, ApprovalId)],
+    now: Timestamp,
+) {
+    let just_before = Timestamp::from_micros((now + TIMEOUT).as_micros() - 1).unwrap();
+    let clock = tokio::spawn({
+        let store = Arc::clone(store);
+        async move {
+            let mut fell_back = 0;
+            for _pass in 0..FIELD {
+                fell_back += store.fire_due(now + TIMEOUT, 3).await.unwrap().fell_back;
+            }
+            fell_back
+        }
+    });
+    let mut decided = 0;
+    for (number, id) in field.iter().rev() {
+        let decision = answer(Verdict::Approve, *number);
+        let applied = store.apply(*id, decision, just_before).await.unwrap();
+        decided += u32::from(matches!(applied, Applied::Done { .. }));
+    }
+    let mut fell_back = clock.await.unwrap();
+    // A pass leaves out what a decision holds just then, and lost it to the decision.
+    fell_back += store.fire_due(now + TIMEOUT, FIELD).await.unwrap().fell_back;
+    assert_eq!(decided + fell_back, FIELD);
+    for (_, id) in field {
+        let it = store.get(*id).await.unwrap();
+        let ending = match it.status {
+            Status::Approved => AuditEventKind::ApprovalApproved,
+            Status::TimedOut => AuditEventKind::ApprovalTimedOut,
+            other => panic!("neither of the two: {other:?}"),
+        };
+        let rows = store.of_approval(*id).await.unwrap();
+        let kinds: Vec<_> = rows.into_iter().map(|it| it.kind).collect();
+        let begin = [AuditEventKind::ApprovalRequested, AuditEventKind::ApprovalRouted];
+        assert_eq!((&kinds[..2], &kinds[2..], it.generation), (&begin[..], &[ending][..], 2));
+    }
+}
+
+async fn consume_twice(store: &Arc<dyn Backend>, field: &[(u32, ApprovalId)], now: Timestamp) {
+    for (number, id) in field {
+        let approved = store.get(*id).await.unwrap().status == Status::Approved;
+        let (number, id) = (*number, *id);
+        let consumers = ["one", "other"].map(|key| {
+            let store = Arc::clone(store);
+            let use_it = consume(number, Some(key));
+            tokio::spawn(async move { store.apply(id, use_it, now + TIMEOUT).await.unwrap() })
+        });
+        let mut done = 0;
+        for consumer in consumers {
+            done += u32::from(matches!(consumer.await.unwrap(), Applied::Done { .. }));
+        }
+        assert_eq!(done, u32::from(approved), "{number}");
+    }
+}
