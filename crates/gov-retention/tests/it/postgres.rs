@@ -1,5 +1,8 @@
 //! The PostgreSQL backend: the contract, and what only it promises.
 
+mod grouping;
+mod sharing;
+
 use gov_retention::{
     event_store::{
         conformance,
@@ -8,6 +11,7 @@ use gov_retention::{
     for_each_rule,
 };
 use gov_store::fresh_database;
+use sqlx::{AssertSqlSafe, PgPool};
 
 macro_rules! rule {
     ($name:ident) => {
@@ -21,3 +25,7 @@ macro_rules! rule {
     };
 }
 for_each_rule!(rule);
+
+async fn run(pool: &PgPool, sql: &'static str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
+}

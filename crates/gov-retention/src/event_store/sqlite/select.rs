@@ -13,24 +13,9 @@ pub(super) fn page(
     page: &PageRequest,
     limit: usize,
 ) -> Result<Vec<AuditEvent>, StoreError> {
-    let mut wanted = Wanted::of(filter);
-    let (behind, direction) = match page.order {
-        Order::NewestFirst => ("<", "desc"),
-        Order::OldestFirst => (">", "asc"),
-    };
-    if let Some(after) = page.after {
-        let id = after.id.as_uuid().as_bytes().to_vec();
-        wanted.and(&format!("(at, event_id) {behind} (?, ?)"));
-        wanted.values.extend([Value::Integer(after.at.as_micros()), Value::Blob(id)]);
-    }
-    let sql = format!(
-        "select at, event_id, kind, agent_id, session_id, team_id, subjects, trace_id, salt, payload
-         from retention_event where {} order by at {direction}, event_id {direction} limit ?",
-        wanted.conditions
-    );
-    wanted.values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let (sql, values) = statement(filter, page, limit);
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(wanted.values))?;
+    let mut rows = statement.query(params_from_iter(values))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push(event(row)?);
@@ -45,6 +30,27 @@ pub(super) fn count(connection: &Connection, filter: &EventFilter) -> Result<u64
     let mut statement = connection.prepare_cached(&sql)?;
     let count: i64 = statement.query_row(params_from_iter(wanted.values), |row| row.get(0))?;
     Ok(count.cast_unsigned())
+}
+
+/// The select of a page, and its values in the order of the question marks.
+fn statement(filter: &EventFilter, page: &PageRequest, limit: usize) -> (String, Vec<Value>) {
+    let mut wanted = Wanted::of(filter);
+    let (behind, direction) = match page.order {
+        Order::NewestFirst => ("<", "desc"),
+        Order::OldestFirst => (">", "asc"),
+    };
+    if let Some(after) = page.after {
+        let id = after.id.as_uuid().as_bytes().to_vec();
+        wanted.and(&format!("(at, event_id) {behind} (?, ?)"));
+        wanted.values.extend([Value::Integer(after.at.as_micros()), Value::Blob(id)]);
+    }
+    wanted.values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let sql = format!(
+        "select at, event_id, kind, agent_id, session_id, team_id, subjects, trace_id, salt, payload
+         from retention_event where {} order by at {direction}, event_id {direction} limit ?",
+        wanted.conditions
+    );
+    (sql, wanted.values)
 }
 
 /// Conditions with their values, in the order of the question marks.
@@ -122,4 +128,35 @@ fn name<N: std::str::FromStr>(
 ) -> Result<Option<N>, StoreError> {
     let text: Option<String> = row.get(column)?;
     text.map(|it| it.parse().map_err(|_| StoreError::Corrupt { id, column })).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_store::{PageCursor, sqlite::COMPONENT};
+
+    fn plan(filter: &EventFilter, order: Order) -> String {
+        let mut connection = Connection::open_in_memory().unwrap();
+        gov_store::sqlite::migrate(&mut connection, &COMPONENT, Timestamp::UNIX_EPOCH).unwrap();
+        let after = PageCursor { at: Timestamp::MAX, id: EventId::from_uuid(Uuid::nil()) };
+        let page = PageRequest { order, after: Some(after), limit: 10 };
+        let (sql, values) = statement(filter, &page, 10);
+        let mut explain = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+        let steps = explain.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
+        steps.collect::<Result<Vec<String>, _>>().unwrap().join("; ")
+    }
+
+    #[test]
+    fn no_page_is_sorted_and_rare_kinds_are_read_from_their_own_index() {
+        let rare = vec![AuditEventKind::ActionRefused, AuditEventKind::AuditGap];
+        let common = vec![AuditEventKind::ActionRefused, AuditEventKind::ActionAllowed];
+        for order in [Order::NewestFirst, Order::OldestFirst] {
+            for (kinds, index) in [(rare.clone(), true), (common.clone(), false), (vec![], false)] {
+                let plan = plan(&EventFilter { kinds, ..EventFilter::default() }, order);
+                assert!(plan.starts_with("SEARCH "), "{plan}");
+                assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+                assert_eq!(plan.contains("retention_event_rare"), index, "{plan}");
+            }
+        }
+    }
 }
