@@ -14,8 +14,12 @@ use crate::cargo;
 
 /// The benches, by component and by bench target. Each takes `--json`, prints one JSON object a
 /// case (see `line`), and knows `--once`, one quick round that says nothing about goals.
-const BENCHES: &[(&str, &str)] =
-    &[("deferred-audit", "deferred_audit"), ("check", "check"), ("judge", "judge")];
+const BENCHES: &[(&str, &str)] = &[
+    ("deferred-audit", "deferred_audit"),
+    ("check", "check"),
+    ("judge", "judge"),
+    ("retention", "event_store"),
+];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wish {
