@@ -44,6 +44,9 @@ const READ: u64 = 16;
 /// What is followed. The signed log is the one that counts; a test hands in one that fails.
 #[async_trait]
 pub trait RecordSource: fmt::Debug + Send + Sync {
+    /// Looks at what other processes appended, who cannot wake this one.
+    async fn refresh(&self) -> Result<(), ReadLogError>;
+
     /// Every epoch there is, the first first; what is written now is the last.
     async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError>;
 
@@ -58,6 +61,10 @@ pub trait RecordSource: fmt::Debug + Send + Sync {
 
 #[async_trait]
 impl RecordSource for SignedLog {
+    async fn refresh(&self) -> Result<(), ReadLogError> {
+        self.refresh().await.map(drop)
+    }
+
     async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError> {
         self.epochs().await
     }
@@ -161,10 +168,11 @@ impl LogFollower {
         shutdown: CancellationToken,
     ) -> Self {
         let mut pause = self.config.first_pause;
+        let mut look = false;
         loop {
             let passed = tokio::select! {
                 () = shutdown.cancelled() => return self,
-                passed = self.run_once() => passed,
+                passed = self.pass(look) => passed,
             };
             let works = passed.is_ok();
             let wait = if works { self.config.poll_interval } else { pause };
@@ -174,12 +182,12 @@ impl LogFollower {
                 (pause * 2).min(self.config.longest_pause)
             };
             let next_pass = self.clock.now() + wait;
-            tokio::select! {
+            look = tokio::select! {
                 () = shutdown.cancelled() => return self,
-                () = self.clock.sleep_until(next_pass) => (),
+                () = self.clock.sleep_until(next_pass) => true,
                 // A store that fails is not asked again by every commit.
-                Ok(()) = committed.changed(), if works => (),
-            }
+                Ok(()) = committed.changed(), if works => false,
+            };
         }
     }
 
@@ -205,7 +213,18 @@ impl LogFollower {
     ///
     /// [`CarryError`]: the next pass begins where the store's cursor is.
     pub async fn run_once(&self) -> Result<CarryReport, CarryError> {
-        let passed = self.pass().await;
+        self.pass(true).await
+    }
+
+    /// One pass, with a `look` at other processes' records or without.
+    async fn pass(&self, look: bool) -> Result<CarryReport, CarryError> {
+        let passed = async {
+            if look {
+                self.source.refresh().await?;
+            }
+            self.carry_all().await
+        };
+        let passed = passed.await;
         match &passed {
             Ok(_) => self.progress.works(),
             Err(error) => self.progress.failed(error),
@@ -213,7 +232,7 @@ impl LogFollower {
         passed
     }
 
-    async fn pass(&self) -> Result<CarryReport, CarryError> {
+    async fn carry_all(&self) -> Result<CarryReport, CarryError> {
         let mut report = CarryReport::default();
         let epochs = self.source.epochs().await?;
         self.progress.log_has(&epochs);
@@ -238,7 +257,9 @@ impl LogFollower {
             let appended = match self.store.append_from(&epoch.origin, batch.events).await {
                 Ok(appended) => appended,
                 // It will never take this one; a dead letter goes in its place.
-                Err(error @ StoreError::TooLarge { id, .. }) if !refused.contains_key(&id) => {
+                Err(error @ (StoreError::TooLarge { id, .. } | StoreError::NotText { id, .. }))
+                    if !refused.contains_key(&id) =>
+                {
                     refused.insert(id, error.to_string());
                     continue;
                 }

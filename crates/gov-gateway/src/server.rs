@@ -8,7 +8,7 @@
 //!
 //! The port is taken before anything is made, and the doors open after everything works.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health, Redactor};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
@@ -112,10 +112,7 @@ impl Server {
     /// [`StartError`]: nothing runs, and every file is as it was or whole.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let meters = Arc::new(Meters::install()?);
-        let root = match &config.server.data_dir {
-            Some(root) => root.clone(),
-            None => DataDir::default_path(|name| std::env::var_os(name))?,
-        };
+        let root = root(config)?;
         let (listener, address) = bind(config.server.listen).await?;
         let now = clock.now();
         let opened = tokio::task::spawn_blocking(move || open_files(&root, now));
@@ -161,10 +158,7 @@ impl Server {
             Redactor::new(redaction_key),
             Arc::clone(&meters),
             Arc::clone(&clock),
-            GateConfig {
-                durability: config.durability.refuse,
-                auto_register: config.agents.auto_register,
-            },
+            gate_config(config),
         ));
         let protected = protected(address, &data_dir);
         let chains = Arc::new(config.chains.clone());
@@ -281,6 +275,25 @@ async fn follow_to_the_end(db: &GovDb, history: &FollowerHandle) -> bool {
             error!(error = &error as &dyn std::error::Error, "cannot read the history");
             false
         }
+    }
+}
+
+fn root(config: &Config) -> Result<PathBuf, StartError> {
+    match &config.server.data_dir {
+        Some(root) => Ok(root.clone()),
+        None => Ok(DataDir::default_path(|name| std::env::var_os(name))?),
+    }
+}
+
+fn gate_config(config: &Config) -> GateConfig {
+    GateConfig { durability: config.durability.refuse, auto_register: config.agents.auto_register }
+}
+
+fn limits(server: &config::Server) -> Limits {
+    Limits {
+        max_connections: usize::try_from(server.max_connections).unwrap_or(usize::MAX),
+        header_timeout: server.header_timeout,
+        drain_timeout: server.drain_timeout,
     }
 }
 

@@ -7,7 +7,7 @@ use gov_retention::event_store::{AuditEventStore, PageCursor, PageRequest, Store
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::question::{EventQuestion, cursor_text};
+use super::question::EventQuestion;
 
 /// About how many bytes a page may have: a client reads answers of at most a mebibyte.
 const PAGE_BYTES: usize = 768 * 1024;
@@ -68,13 +68,13 @@ impl EventList {
             for event in page.events {
                 bytes += event.payload.as_bytes().len() + ENVELOPE_BYTES;
                 if bytes > PAGE_BYTES && !items.is_empty() {
-                    return Ok(Self { items, next: after.map(cursor_text) });
+                    return Ok(Self { items, next: after.map(|it| it.to_string()) });
                 }
                 after = Some(PageCursor { at: event.at, id: event.id });
                 items.push(EventView::from(event));
             }
             if page.next.is_none() || left <= READ {
-                return Ok(Self { items, next: page.next.map(cursor_text) });
+                return Ok(Self { items, next: page.next.map(|it| it.to_string()) });
             }
         }
     }

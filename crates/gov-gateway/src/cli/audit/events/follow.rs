@@ -168,7 +168,7 @@ mod tests {
             .collect();
         assert!(events.iter().all(|(at, id)| window.admit(*at, *id)));
         assert_eq!(window.shown.len(), MEMORY);
-        assert_eq!(window.from(), Some(start + Duration::from_micros(2000)));
+        assert_eq!(window.from(), Some(start + Duration::from_millis(2)));
         assert!(!events.iter().any(|(at, id)| window.admit(*at, *id)));
     }
 
