@@ -328,14 +328,6 @@ async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: Cancellat
     }
 }
 
-fn limits(server: &config::Server) -> Limits {
-    Limits {
-        max_connections: usize::try_from(server.max_connections).unwrap_or(usize::MAX),
-        header_timeout: server.header_timeout,
-        drain_timeout: server.drain_timeout,
-    }
-}
-
 /// Which boot of the machine this is.
 fn boot_id() -> Result<String, StartError> {
     const PATH: &str = "/proc/sys/kernel/random/boot_id";
