@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 mod chains;
+mod database;
 pub mod keys;
 mod slot;
 mod source;
@@ -22,9 +23,9 @@ use self::{
 };
 pub use self::{
     chains::{ChainDraft, RungDraft},
+    database::{Backend, PostgresUrl},
     slot::{
-        ApprovalDurability, Backend, Binding, Choose, LogFormat, LogLevel, RefusalDurability,
-        Silence, Slot,
+        ApprovalDurability, Binding, Choose, LogFormat, LogLevel, RefusalDurability, Silence, Slot,
     },
     source::{Given, Origin, Sources},
 };
@@ -55,6 +56,9 @@ pub struct Config {
 pub struct Server {
     /// The data directory; `None` for the default place.
     pub data_dir: Option<PathBuf>,
+    /// What this server is called among those that share a database; `None` for the name in the
+    /// data directory.
+    pub node: Option<String>,
     /// The address that is listened on.
     pub listen: SocketAddr,
     /// Whether HTTP without TLS may be spoken on an address that others can reach.
@@ -84,6 +88,8 @@ pub struct Server {
 pub struct Database {
     /// Which database keeps the state.
     pub url: Backend,
+    /// The most connections that this server keeps to PostgreSQL.
+    pub max_connections: u64,
 }
 
 /// Section `log`.
@@ -134,6 +140,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             data_dir: None,
+            node: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             plaintext: false,
             allowed_hosts: Vec::new(),

@@ -7,6 +7,7 @@ use std::{
 };
 
 pub mod key_file;
+pub mod node_name;
 
 /// A data directory that exists and that only its owner can enter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +143,12 @@ impl DataDir {
     #[must_use]
     pub fn keys(&self) -> PathBuf {
         self.root.join("keys")
+    }
+
+    /// What this server is called, unless the configuration says it.
+    #[must_use]
+    pub fn node_name(&self) -> PathBuf {
+        self.root.join("node")
     }
 
     /// The key that fingerprints secrets.

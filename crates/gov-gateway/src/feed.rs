@@ -1,27 +1,34 @@
 //! The history of the gateway as the signed log follows it.
 
-use async_trait::async_trait;
-use gov_deferred_audit::{Feed, FeedError, FeedRow};
-use gov_store::sqlite::{Readers, Sync, Writer};
+use std::sync::Arc;
 
-use crate::store::sqlite;
+use async_trait::async_trait;
+use gov_core::RecordId;
+use gov_deferred_audit::{Feed, FeedError, FeedRow};
+
+use crate::store::{GatewayStore, HistoryRow, StoreError};
 
 /// The component's name in record ids, for ever the same.
 const COMPONENT: &str = "gateway";
 
-/// Reads `gateway_history`.
+/// Reads the history of a store.
 #[derive(Debug)]
 pub struct GatewayFeed {
-    readers: Readers,
-    writer: Writer,
+    store: Arc<dyn GatewayStore>,
 }
 
 impl GatewayFeed {
-    /// Follows the history behind these doors.
+    /// Follows the history of `store`.
     #[must_use]
-    pub fn new(readers: Readers, writer: Writer) -> Self {
-        Self { readers, writer }
+    pub fn new(store: Arc<dyn GatewayStore>) -> Self {
+        Self { store }
     }
+}
+
+/// The record that stands for the change at `position`.
+#[must_use]
+pub fn record_id(position: u64) -> RecordId {
+    RecordId::derived(COMPONENT, &position.to_string())
 }
 
 #[async_trait]
@@ -31,46 +38,33 @@ impl Feed for GatewayFeed {
     }
 
     async fn cursor(&self) -> Result<u64, FeedError> {
-        let cursor = self.readers.read(sqlite::feed_cursor).await.map_err(failed)?;
-        Ok(u64::try_from(cursor).unwrap_or(0))
+        self.store.feed_cursor().await.map_err(failed)
     }
 
     async fn rows_after(&self, cursor: u64, limit: u32) -> Result<Vec<FeedRow>, FeedError> {
-        let after = position(cursor);
-        let rows = self
-            .readers
-            .read(move |db| sqlite::changes_after(db, after, limit))
-            .await
-            .map_err(failed)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| FeedRow {
-                position: u64::try_from(row.history_id).unwrap_or(0),
-                history_key: row.history_id.to_string(),
-                at: row.change.at,
-                kind: row.change.kind,
-                agent_id: row.change.agent_id,
-                session_id: None,
-                policy_version: row.change.policy_version,
-                verdict: None,
-                payload: row.change.payload,
-            })
-            .collect())
+        let rows = self.store.history_after(cursor, limit).await.map_err(failed)?;
+        Ok(rows.into_iter().map(feed_row).collect())
     }
 
     async fn set_cursor(&self, cursor: u64) -> Result<(), FeedError> {
-        let cursor = position(cursor);
-        self.writer
-            .write(Sync::Full, move |tx| sqlite::set_feed_cursor(tx, cursor))
-            .await
-            .map_err(failed)
+        self.store.set_feed_cursor(cursor).await.map_err(failed)
     }
 }
 
-fn position(cursor: u64) -> i64 {
-    i64::try_from(cursor).unwrap_or(i64::MAX)
+fn feed_row(row: HistoryRow) -> FeedRow {
+    FeedRow {
+        position: row.position,
+        history_key: row.position.to_string(),
+        at: row.change.at,
+        kind: row.change.kind,
+        agent_id: row.change.agent_id,
+        session_id: None,
+        policy_version: row.change.policy_version,
+        verdict: None,
+        payload: row.change.payload,
+    }
 }
 
-fn failed(source: impl std::error::Error + Send + std::marker::Sync + 'static) -> FeedError {
+fn failed(source: StoreError) -> FeedError {
     FeedError { component: COMPONENT, source: Box::new(source) }
 }

@@ -1,83 +1,118 @@
-//! Work on the files of a data directory while no server runs.
+//! Work without a server: on the files of a data directory, or on the database that gateways share.
 
-use std::path::PathBuf;
+use std::{path::Path, sync::Arc};
 
-use gov_core::{Clock as _, SystemClock, Timestamp};
+use gov_core::{Clock, SystemClock};
 use gov_store::lock::DataDirLock;
 use rusqlite::Connection;
 
 use crate::{
     cli::{Exit, Failure, Places},
-    data_dir::{DataDir, key_file},
-    gov_db::GovDb,
+    data_dir::{DataDir, DataDirError, key_file},
     server::StartError,
-    store::StoreError,
+    storage::Storage,
+    store::{GatewayStore, StoreError},
 };
 
-/// The locked directory with `gov.db` open.
+/// The open storage of a command.
 #[derive(Debug)]
 pub struct Offline {
-    /// The directory.
-    pub dir: DataDir,
-    /// Its database.
-    pub db: GovDb,
-    lock: DataDirLock,
+    /// Its store.
+    pub storage: Storage,
+    /// Where it is, for people.
+    pub place: String,
+    files: Option<(DataDir, DataDirLock)>,
 }
 
+/// How a command takes its data directory: as it is, or made where it is missing.
+pub type OpenDir = fn(&Path) -> Result<DataDir, DataDirError>;
+
 impl Offline {
-    /// Locks the directory and opens what is in it; makes the keys and the database where they
-    /// are missing. Does blocking I/O.
+    /// Opens the database that is shared; without one, locks the directory and opens what is in
+    /// it. Makes the keys and the tables where they are missing. Does blocking I/O.
     ///
     /// # Errors
     ///
-    /// [`StartError::InUse`] while a server runs; as from a start else.
-    pub fn open(dir: DataDir, now: Timestamp) -> Result<Self, StartError> {
-        let lock = DataDirLock::acquire(dir.path())?;
-        key_file::load_or_create(&dir.redaction_key())?;
-        let db = GovDb::open(&dir.gov_db(), now)?;
-        Ok(Self { dir, db, lock })
+    /// [`StartError::InUse`] while a server runs on the files; as from a start else.
+    pub async fn open(places: &Places, open_dir: OpenDir) -> Result<Self, Failure> {
+        let config = places.load(&[])?.config.database;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        if let Some(storage) = Storage::shared(&config, &clock).await.map_err(StartError::from)? {
+            return Ok(Self { storage, place: config.url.to_string(), files: None });
+        }
+        let dir = open_dir(&places.data_dir()?)?;
+        let lock = DataDirLock::acquire(dir.path()).map_err(StartError::from)?;
+        key_file::load_or_create(&dir.redaction_key()).map_err(StartError::from)?;
+        let storage = Storage::open(&config, &dir, &clock).await.map_err(StartError::from)?;
+        let place = dir.path().display().to_string();
+        Ok(Self { storage, place, files: Some((dir, lock)) })
     }
 
-    /// Closes the database, gives back the lock, and says where it was.
-    pub async fn close(self) -> PathBuf {
-        self.db.database.close().await;
-        drop(self.lock);
-        self.dir.path().to_owned()
+    /// What kind of place it is, for people.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.files.is_some() { "data directory" } else { "database" }
+    }
+
+    /// Closes the database, and then gives back the lock.
+    pub async fn close(self) {
+        self.storage.close().await;
+        drop(self.files);
     }
 }
 
-/// Changes the files under the directory's lock. A row in the history reaches the signed log when
-/// a server runs again.
+/// Changes what no server holds, or what servers share. A row in the history reaches the signed log
+/// when a server runs.
 ///
 /// # Errors
 ///
-/// [`Failure`]: a server runs, the files cannot be used, or `change` failed.
+/// [`Failure`]: a server runs on the files, they cannot be used, or `change` failed.
 pub fn change<T>(
-    dir: DataDir,
-    change: impl AsyncFnOnce(&GovDb) -> Result<T, Failure>,
+    places: &Places,
+    open_dir: OpenDir,
+    change: impl AsyncFnOnce(Arc<dyn GatewayStore>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let files = Offline::open(dir, SystemClock.now())?;
     block_on(async {
-        let changed = change(&files.db).await;
-        files.close().await;
+        let it = Offline::open(places, open_dir).await?;
+        let changed = change(Arc::clone(&it.storage.store)).await;
+        it.close().await;
         changed
     })?
 }
 
-/// Reads `gov.db` without the lock: also beside a running server.
+/// Reads without the lock, also beside a running server: `gov.db`, or the database that is shared.
 ///
 /// # Errors
 ///
-/// [`Failure`]: the files cannot be used.
+/// [`Failure`]: neither can be used.
 pub fn read<T>(
     places: &Places,
+    embedded: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    shared: impl AsyncFnOnce(&dyn GatewayStore) -> Result<T, StoreError>,
+) -> Result<T, Failure> {
+    let config = places.load(&[])?.config.database;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let from_shared = block_on(async {
+        let opened = Storage::shared(&config, &clock).await.map_err(StartError::from)?;
+        let Some(storage) = opened else { return Ok::<_, Failure>(None) };
+        let read = shared(&*storage.store).await;
+        storage.close().await;
+        read.map(Some).map_err(|it| Failure::of(Exit::NotJudged, it))
+    })??;
+    match from_shared {
+        Some(read) => Ok(read),
+        None => read_file(&DataDir::open(&places.data_dir()?)?.gov_db(), embedded),
+    }
+}
+
+fn read_file<T>(
+    path: &Path,
     job: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, Failure> {
-    let dir = DataDir::open(&places.data_dir()?)?;
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
         Failure::because(Exit::NotJudged, "cannot read gov.db; `gov init` makes one", error)
     };
-    let db = gov_store::sqlite::open_read_only(&dir.gov_db()).map_err(|it| failed(it.into()))?;
+    let db = gov_store::sqlite::open_read_only(path).map_err(|it| failed(it.into()))?;
     job(&db).map_err(|it| failed(it.into()))
 }
 

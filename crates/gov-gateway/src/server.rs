@@ -10,9 +10,12 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use gov_core::{Clock, Health, Redactor};
+use gov_core::{Clock, Health, Redactor, Timestamp};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
-use gov_escalation::{chain::Chain, store::sqlite::SqliteApprovalStore};
+use gov_escalation::{
+    chain::Chain,
+    store::{postgres::PgApprovalStore, sqlite::SqliteApprovalStore},
+};
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -29,24 +32,30 @@ pub use self::{error::StartError, log::log_config};
 use crate::{
     check::{Gate, GateConfig, Keepers},
     config::{self, Config},
-    data_dir::{DataDir, key_file},
+    data_dir::{DataDir, key_file, node_name},
     feed::GatewayFeed,
-    gov_db::{Founded, GovDb, IfLost},
+    founding::{self, Founded, IfLost},
     http::{
         Door, Guard, Parts,
         listener::{self, Limits},
     },
     identity::{Directory, TokenSecret},
+    logged::LoggedWithin,
     meters::Meters,
     page::Page,
     policies::{Live, Policies},
     policy::{PolicySet, Starter, normalise::Protected},
     registry::Registry,
-    store::StoredPolicy,
+    run,
+    storage::{Kind, Storage},
+    store::{Contents, GatewayStore, StoredPolicy},
 };
 
 /// The policy of a server that was told nothing.
 const FIRST_POLICY: Starter = Starter::Balanced;
+
+/// The longest that an answer to a change waits for the signed log.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the meters fold their samples.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,7 +74,8 @@ pub struct Server {
     // The follower of the history and the upkeep of the meters.
     tasks: [JoinHandle<()>; 2],
     stop_tasks: CancellationToken,
-    db: GovDb,
+    node: String,
+    storage: Storage,
     clock: Arc<dyn Clock>,
     // Given back when everything else is closed.
     lock: DataDirLock,
@@ -115,41 +125,48 @@ impl Server {
         let root = root(config)?;
         let (listener, address) = bind(config.server.listen).await?;
         let now = clock.now();
-        let opened = tokio::task::spawn_blocking(move || open_files(&root, now));
-        let (data_dir, lock, redaction_key, db) =
+        let node = config.server.node.clone();
+        let opened = tokio::task::spawn_blocking(move || open_files(&root, node.as_deref()));
+        let (data_dir, lock, redaction_key, node) =
             opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
+        let storage = Storage::open(&config.database, &data_dir, &clock).await?;
+        let store = Arc::clone(&storage.store);
         let log = Log::open(config, &data_dir, &clock).await?;
         let event_store = events::in_files(&data_dir.events(), &clock).await?;
 
-        let admin_token = match db.found(FIRST_POLICY, now, IfLost::Leave).await? {
-            Founded::New { admin_token } => admin_token,
-            Founded::HasPolicy { .. } | Founded::PolicyLost => None,
-        };
-        let contents = db.contents().await?;
-        if db.begin_run(boot_id()?, now, missing_bound()).await? {
-            warn!("the machine went down in the last run; `audit.gap` bounds what may be missing");
-        }
-
-        let feed = GatewayFeed::new(db.database.readers.clone(), db.database.writer.clone());
+        let (contents, admin_token) = begin(&*store, &node, now).await?;
         let follower = FeedFollower::new(
-            Arc::new(feed),
+            Arc::new(GatewayFeed::new(Arc::clone(&store))),
             log.queue.clone(),
             Arc::clone(&clock),
             FollowerConfig::default(),
         );
         let history = follower.handle();
+        let log_wait = LoggedWithin {
+            follower: history.clone(),
+            clock: Arc::clone(&clock),
+            patience: LOG_PATIENCE.min(config.server.request_timeout / 2),
+        };
         let directory = Arc::new(Directory::new(contents.identities));
         let registry = Registry::new(
-            db.database.writer.clone(),
+            Arc::clone(&store),
             Arc::clone(&directory),
             Arc::clone(&clock),
-            Some(history.clone()),
+            Some(log_wait.clone()),
         );
         let event_work = EventWork::start(event_store, &log.signed, config, &clock);
-        let (writer, readers) = (db.database.writer.clone(), db.database.readers.clone());
-        let store = SqliteApprovalStore::new(writer, readers);
         let (queue, deciders) = (log.queue.clone(), Arc::clone(&directory));
-        let approvals = Approvals::open(store, config, queue, deciders, &clock);
+        let approvals = match &storage.kind {
+            Kind::Embedded { database } => {
+                let (writer, readers) = (database.writer.clone(), database.readers.clone());
+                let store = SqliteApprovalStore::new(writer, readers);
+                Approvals::open(store, config, queue, deciders, &clock)
+            }
+            Kind::Shared { pool } => {
+                let store = PgApprovalStore::new(pool.clone());
+                Approvals::open(store, config, queue, deciders, &clock)
+            }
+        };
         let desk = approvals.desk.clone();
         let gate = Arc::new(Gate::new(
             registry.clone(),
@@ -163,8 +180,8 @@ impl Server {
         let protected = protected(address, &data_dir);
         let chains = Arc::new(config.chains.clone());
         let policy = activate(&gate, contents.policy, &chains, &protected)?;
-        let live = Live { gate: Arc::clone(&gate), protected, follower: history.clone() };
-        let policies = Policies::new(&db.database, chains, Arc::clone(&clock), Some(live));
+        let live = Live { gate: Arc::clone(&gate), protected, log: log_wait };
+        let policies = Policies::new(store, chains, Arc::clone(&clock), Some(live));
         let policy_health = PolicyHealth::new(Arc::clone(&gate)) as _;
         let health: Vec<Arc<dyn Health>> =
             [log.health(), event_work.health(), vec![policy_health, approvals.health()]].concat();
@@ -195,7 +212,8 @@ impl Server {
             approvals,
             tasks: [tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)],
             stop_tasks,
-            db,
+            node,
+            storage,
             clock,
             lock,
         })
@@ -215,7 +233,7 @@ impl Server {
         let flush_until = clock.now() + self.log.flush_timeout;
         let changes = async {
             tokio::select! {
-                followed = follow_to_the_end(&self.db, &self.history) => followed,
+                followed = follow_to_the_end(&*self.storage.store, &self.history) => followed,
                 () = clock.sleep_until(flush_until) => false,
             }
         };
@@ -235,14 +253,31 @@ impl Server {
             ended = ended.worse(Ended::WorkLeft);
         }
         if ended != Ended::RecordsMissing
-            && let Err(error) = self.db.end_run(clock.now()).await
+            && let Err(error) = run::end(&*self.storage.store, &self.node, clock.now()).await
         {
             error!(error = &error as &dyn std::error::Error, "the end of the run is not marked");
         }
-        self.db.database.close().await;
+        self.storage.close().await;
         drop(self.lock);
         ended
     }
+}
+
+/// Founds what is empty, reads what there is, and marks that a run begins.
+async fn begin(
+    store: &dyn GatewayStore,
+    node: &str,
+    now: Timestamp,
+) -> Result<(Contents, Option<TokenSecret>), StartError> {
+    let admin_token = match founding::found(store, FIRST_POLICY, now, IfLost::Leave).await? {
+        Founded::New { admin_token, .. } => admin_token,
+        Founded::HasPolicy { .. } | Founded::PolicyLost => None,
+    };
+    let contents = store.contents().await?;
+    if run::begin(store, node, boot_id()?, now, missing_bound()).await? {
+        warn!("the machine went down in the last run; `audit.gap` bounds what may be missing");
+    }
+    Ok((contents, admin_token))
 }
 
 /// Judges by the stored policy from now on; gives its name and version.
@@ -264,8 +299,8 @@ fn activate(
 }
 
 /// True once the signed log has every row of the history.
-async fn follow_to_the_end(db: &GovDb, history: &FollowerHandle) -> bool {
-    match db.history_end().await {
+async fn follow_to_the_end(store: &dyn GatewayStore, history: &FollowerHandle) -> bool {
+    match store.generation().await {
         Ok(end) => {
             history.nudge();
             history.logged(end).await;
@@ -306,15 +341,15 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErr
     bound.await.map_err(|source| StartError::Bind { address, source })
 }
 
-type Files = (DataDir, DataDirLock, [u8; 32], GovDb);
+type Files = (DataDir, DataDirLock, [u8; 32], String);
 
-/// What blocks: everything on the file system but the signed log.
-fn open_files(root: &std::path::Path, now: gov_core::Timestamp) -> Result<Files, StartError> {
+/// What blocks: everything on the file system but the databases and the signed log.
+fn open_files(root: &std::path::Path, node: Option<&str>) -> Result<Files, StartError> {
     let data_dir = DataDir::open_or_create(root)?;
     let lock = DataDirLock::acquire(data_dir.path())?;
     let redaction_key = key_file::load_or_create(&data_dir.redaction_key())?;
-    let db = GovDb::open(&data_dir.gov_db(), now)?;
-    Ok((data_dir, lock, redaction_key, db))
+    let node = node_name::load_or_create(node, &data_dir.node_name())?;
+    Ok((data_dir, lock, redaction_key, node))
 }
 
 async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: CancellationToken) {

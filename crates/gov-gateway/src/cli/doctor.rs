@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{
     Exit, Failure, Outcome, Places, console, install::settings_path, places::server_url,
-    tokens::json_line,
+    target::json_line,
 };
 use crate::{
     client::{Client, Patience},

@@ -1,14 +1,12 @@
 //! `gov init`: a data directory with keys, a starter policy and an admin token.
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 use gov_core::{Clock as _, SystemClock, Timestamp};
 
 use super::{Exit, Failure, Outcome, Places, console};
 use crate::{
     data_dir::DataDir,
-    gov_db::{Founded, IfLost},
+    founding::{self, Founded, IfLost},
     offline::{self, Offline},
     policy::Starter,
 };
@@ -41,41 +39,36 @@ impl Init {
     ///
     /// [`Failure`] with [`Exit::Usage`] where there is a policy already; nothing is changed then.
     pub fn run(self) -> Outcome {
-        let root = self.places.data_dir()?;
         let starter = match self.policy {
             Choice::Observe => Starter::Observe,
             Choice::Balanced => Starter::Balanced,
             Choice::Strict => Starter::Strict,
         };
-        offline::block_on(init(&root, starter, SystemClock.now()))?
+        offline::block_on(init(&self.places, starter, SystemClock.now()))?
     }
 }
 
-async fn init(root: &Path, starter: Starter, now: Timestamp) -> Outcome {
-    let dir = DataDir::open_or_create(root)?;
-    let files = Offline::open(dir, now)?;
+async fn init(places: &Places, starter: Starter, now: Timestamp) -> Outcome {
+    let files = Offline::open(places, DataDir::open_or_create).await?;
     // Without a policy to lose nothing is overwritten, and a person says which one.
-    let founded = files.db.found(starter, now, IfLost::Replace).await;
-    let path = files.close().await;
-    let token = match founded.map_err(|error| Failure::of(Exit::NotJudged, error))? {
-        Founded::New { admin_token: Some(token) } => {
-            format!("admin token, shown only now: {}", token.to_text())
+    let founded = founding::found(&*files.storage.store, starter, now, IfLost::Replace).await;
+    let (kind, place) = (files.kind(), files.place.clone());
+    files.close().await;
+    let (version, token) = match founded.map_err(|error| Failure::of(Exit::NotJudged, error))? {
+        Founded::New { version, admin_token: Some(token) } => {
+            (version, format!("admin token, shown only now: {}", token.to_text()))
         }
-        Founded::New { admin_token: None } => "tokens: as they were".to_owned(),
+        Founded::New { version, admin_token: None } => (version, "tokens: as they were".to_owned()),
         Founded::HasPolicy { version, name } => {
             let what = format!(
-                "`{}` has a policy already: `{name}`, version {version}; to start anew, name \
-                 another directory with `--data-dir`",
-                path.display()
+                "`{place}` has a policy already: `{name}`, version {version}; to start anew, name \
+                 another directory with `--data-dir`"
             );
             return Err(Failure::new(Exit::Usage, what));
         }
         Founded::PolicyLost => return Err(Failure::new(Exit::NotJudged, "the policy is lost")),
     };
-    console::line(&format!(
-        "data directory: {}\npolicy: {}, version 1\n{token}",
-        path.display(),
-        starter.name()
-    ))?;
+    let policy = starter.name();
+    console::line(&format!("{kind}: {place}\npolicy: {policy}, version {version}\n{token}"))?;
     Ok(Exit::Yes)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{
     Exit, Failure, Outcome, Places, console,
     places::{server_url, utf8},
-    tokens::json_line,
+    target::json_line,
 };
 use crate::harness::{
     claude_code::{self, HookCommand},

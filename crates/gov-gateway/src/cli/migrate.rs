@@ -1,7 +1,6 @@
 //! `gov migrate`: the databases up to this build's schema.
 
 use clap::Args;
-use gov_core::{Clock as _, SystemClock};
 
 use super::{Exit, Outcome, Places, console};
 use crate::{
@@ -9,14 +8,12 @@ use crate::{
     offline::{self, Offline},
 };
 
-/// Brings the databases of a data directory up to this build's schema. The server must be down.
+/// Brings the databases up to this build's schema. A server on the files must be down; servers that
+/// share a database wait for it.
 #[derive(Debug, Args)]
 pub struct Migrate {
     #[command(flatten)]
     places: Places,
-    /// The database, as `gov serve` takes it.
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
 }
 
 impl Migrate {
@@ -27,13 +24,13 @@ impl Migrate {
     /// [`super::Failure`]: a newer build has been here, the directory is in use, or a step failed
     /// and was undone.
     pub fn run(self) -> Outcome {
-        let url = ("--database-url", "database.url", self.database_url.clone());
-        self.places.load(&[url])?;
-        let dir = DataDir::open(&self.places.data_dir()?)?;
-        let path = dir.path().to_owned();
-        let open = Offline::open(dir, SystemClock.now())?;
-        offline::block_on(open.close())?;
-        console::line(&format!("{}: gov.db is at this build's schema", path.display()))?;
+        let place = offline::block_on(async {
+            let it = Offline::open(&self.places, DataDir::open).await?;
+            let place = it.place.clone();
+            it.close().await;
+            Ok::<_, super::Failure>(place)
+        })??;
+        console::line(&format!("{place}: the gateway's tables are at this build's schema"))?;
         Ok(Exit::Yes)
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A flag that sets a key: the flag, the key's path, the value if it was given.
-pub(super) type Setting = (&'static str, &'static str, Option<String>);
+pub(crate) type Setting = (&'static str, &'static str, Option<String>);
 
 /// Where the settings come from.
 #[derive(Clone, Debug, Default, Args)]
@@ -26,6 +26,11 @@ pub struct Places {
     /// The data directory; by default `gov` in `$XDG_DATA_HOME`, else `~/.local/share/gov`.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// The database: `sqlite` in the data directory, or `postgres://…` where gateways share one.
+    /// Other users of this machine see what is on a command line: a URL with a password is best
+    /// kept in a file, `file:PATH`.
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
 }
 
 /// Where the signed log's outside copy and keys lie; shared by the server and `gov audit`.
@@ -62,7 +67,7 @@ impl Places {
     /// # Errors
     ///
     /// [`Failure`] with [`Exit::Usage`] and every problem on a line of its own.
-    pub(super) fn load(&self, more: &[Setting]) -> Result<Loaded, Failure> {
+    pub(crate) fn load(&self, more: &[Setting]) -> Result<Loaded, Failure> {
         let file = self.config.as_ref().map(|path| match fs::read_to_string(path) {
             Ok(text) => Ok((path.clone(), text)),
             Err(error) => {
@@ -74,7 +79,10 @@ impl Places {
         let flags = more
             .iter()
             .cloned()
-            .chain([("--data-dir", "server.data_dir", data_dir.transpose()?)])
+            .chain([
+                ("--data-dir", "server.data_dir", data_dir.transpose()?),
+                ("--database-url", "database.url", self.database_url.clone()),
+            ])
             .filter_map(|(flag, path, value)| value.map(|value| (flag, path, value)));
         let sources = Sources {
             file: file.transpose()?,
@@ -82,6 +90,11 @@ impl Places {
             flags: flags.collect(),
         };
         config::load(&sources).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+    }
+
+    /// Whether these flags say where to work, so that no server is asked.
+    pub(super) fn name_files(&self) -> bool {
+        self.data_dir.is_some() || self.config.is_some() || self.database_url.is_some()
     }
 
     /// Where the data directory is to be.

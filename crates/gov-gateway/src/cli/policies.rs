@@ -8,14 +8,14 @@ use serde_json::json;
 
 use super::{
     Exit, Failure, Outcome, console,
-    target::{self, Target},
-    tokens::json_line,
+    target::{self, Target, json_line},
 };
 use crate::{
     data_dir::DataDir,
+    logged::Changed,
     offline,
     policies::{self, PoliciesError, PolicyList, PolicyText, PolicyView},
-    store::sqlite,
+    store::{GatewayStore, sqlite},
 };
 
 mod file;
@@ -29,27 +29,13 @@ pub enum Policies {
     /// Say what a policy text holds, or what is wrong with it; needs no server and no files.
     Check(file::Check),
     /// Print the active policy.
-    Show(Show),
+    Show(Target),
     /// List all versions, the newest first.
-    List(List),
+    List(Target),
     /// Make a text the next version and the active one.
     Activate(Activate),
     /// Make the text before the active one the next version and the active one.
-    Rollback(Rollback),
-}
-
-/// `gov policies show`.
-#[derive(Debug, Args)]
-pub struct Show {
-    #[command(flatten)]
-    at: Target,
-}
-
-/// `gov policies list`.
-#[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    at: Target,
+    Rollback(Target),
 }
 
 /// `gov policies activate`.
@@ -57,13 +43,6 @@ pub struct List {
 pub struct Activate {
     /// The policy: Cedar text.
     file: PathBuf,
-    #[command(flatten)]
-    at: Target,
-}
-
-/// `gov policies rollback`.
-#[derive(Debug, Args)]
-pub struct Rollback {
     #[command(flatten)]
     at: Target,
 }
@@ -78,50 +57,52 @@ impl Policies {
     pub fn run(self) -> Outcome {
         match self {
             Self::Check(it) => return it.run(),
-            Self::Show(it) => it.run()?,
-            Self::List(it) => it.run()?,
+            Self::Show(it) => show(&it)?,
+            Self::List(it) => list(&it)?,
             Self::Activate(it) => it.run()?,
-            Self::Rollback(it) => it.run()?,
+            Self::Rollback(it) => roll_back(&it)?,
         }
         Ok(Exit::Yes)
     }
 }
 
-impl Show {
-    fn run(self) -> Result<(), Failure> {
-        let active: PolicyText = match self.at.server()? {
-            Some(server) => target::ask(server.get("/v1/policies/active"))?,
-            None => offline::read(&self.at.places, sqlite::active_policy)?
-                .map(PolicyText::active)
-                .ok_or(PoliciesError::None)?,
-        };
-        if self.at.json {
-            return json_line(&active);
-        }
-        console::line(&format!("// {}", row(&active.view)))?;
-        // Cedar's own comment and escapes, so what is printed can be activated again.
-        let lines = active
-            .text
-            .lines()
-            .map(|line| line.split('\t').map(text::escape).collect::<Vec<_>>().join("\t"));
-        console::line(&lines.collect::<Vec<_>>().join("\n"))
+fn show(at: &Target) -> Result<(), Failure> {
+    let active: PolicyText = match at.server()? {
+        Some(server) => target::ask(server.get("/v1/policies/active"))?,
+        None => offline::read(&at.places, sqlite::active_policy, async |store| {
+            store.active_policy().await
+        })?
+        .map(PolicyText::active)
+        .ok_or(PoliciesError::None)?,
+    };
+    if at.json {
+        return json_line(&active);
     }
+    console::line(&format!("// {}", row(&active.view)))?;
+    // Cedar's own comment and escapes, so what is printed can be activated again.
+    let lines = active
+        .text
+        .lines()
+        .map(|line| line.split('\t').map(text::escape).collect::<Vec<_>>().join("\t"));
+    console::line(&lines.collect::<Vec<_>>().join("\n"))
 }
 
-impl List {
-    fn run(self) -> Result<(), Failure> {
-        let list: PolicyList = match self.at.server()? {
-            Some(server) => target::ask(server.get("/v1/policies"))?,
-            None => PolicyList::new(&offline::read(&self.at.places, sqlite::policy_versions)?),
-        };
-        if self.at.json {
-            return json_line(&list);
-        }
-        if list.items.is_empty() {
-            return console::line("no policy; `gov policies activate FILE` puts one in");
-        }
-        list.items.iter().try_for_each(|it| console::line(&row(it)))
-    }
+fn list(at: &Target) -> Result<(), Failure> {
+    let list: PolicyList = if let Some(server) = at.server()? {
+        target::ask(server.get("/v1/policies"))?
+    } else {
+        let shared = async |store: &dyn GatewayStore| store.policy_versions().await;
+        policies::list(&offline::read(&at.places, sqlite::policy_versions, shared)?)
+    };
+    at.print_list(&list, row, "no policy; `gov policies activate FILE` puts one in")
+}
+
+fn roll_back(at: &Target) -> Result<(), Failure> {
+    let activated = match at.server()? {
+        Some(server) => target::judged(server.post("/v1/policies/rollback", Vec::new()))?,
+        None => on_files(at, async |policies| policies.roll_back(ACTOR).await)?,
+    };
+    at.print(&activated, |it| row(&it.view))
 }
 
 impl Activate {
@@ -135,34 +116,17 @@ impl Activate {
             }
             None => on_files(&self.at, async |policies| policies.activate(text, ACTOR).await)?,
         };
-        self.at.print(&activated)
-    }
-}
-
-impl Rollback {
-    fn run(self) -> Result<(), Failure> {
-        let activated = match self.at.server()? {
-            Some(server) => target::judged(server.post("/v1/policies/rollback", Vec::new()))?,
-            None => on_files(&self.at, async |policies| policies.roll_back(ACTOR).await)?,
-        };
-        self.at.print(&activated)
-    }
-}
-
-impl Target {
-    fn print(&self, view: &PolicyView) -> Result<(), Failure> {
-        if self.json { json_line(view) } else { console::line(&row(view)) }
+        self.at.print(&activated, |it| row(&it.view))
     }
 }
 
 fn on_files(
     at: &Target,
-    change: impl AsyncFnOnce(&policies::Policies) -> Result<PolicyView, PoliciesError>,
-) -> Result<PolicyView, Failure> {
-    let dir = DataDir::open(&at.places.data_dir()?)?;
+    change: impl AsyncFnOnce(&policies::Policies) -> Result<Changed<PolicyView>, PoliciesError>,
+) -> Result<Changed<PolicyView>, Failure> {
     let chains = Arc::new(at.places.load(&[])?.config.chains);
-    offline::change(dir, async |db| {
-        let policies = policies::Policies::new(&db.database, chains, Arc::new(SystemClock), None);
+    offline::change(&at.places, DataDir::open, async |store| {
+        let policies = policies::Policies::new(store, chains, Arc::new(SystemClock), None);
         change(&policies).await.map_err(Failure::from)
     })
 }

@@ -25,9 +25,6 @@ pub struct Serve {
     /// The address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// The database; SQLite files in the data directory are all there is yet.
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
     #[command(flatten)]
     log: LogPlaces,
 }
@@ -45,7 +42,6 @@ impl Serve {
         let [checkpoint_log, audit_key] = self.log.settings()?;
         let loaded = self.places.load(&[
             ("--listen", "server.listen", self.listen.clone()),
-            ("--database-url", "database.url", self.database_url.clone()),
             checkpoint_log,
             audit_key,
         ])?;

@@ -1,18 +1,22 @@
 //! What a command works on: a running server, or the files.
 
 use clap::Args;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Exit, Failure, Places};
+use super::{Exit, Failure, Places, console};
 use crate::{
     client::{Client, ClientError, Patience, Reply, Token, problem::Problem},
+    logged::{Changed, Durability},
     offline,
+    registry::List,
 };
 
+/// Where a command works and how it answers: the flags that all of them share.
+///
 /// The server that `GOV_URL` names (asked with an admin's `GOV_TOKEN`), else the files, which are
 /// changed only while no server runs on them.
 #[derive(Debug, Args)]
-pub(super) struct Target {
+pub struct Target {
     #[command(flatten)]
     pub(super) places: Places,
     /// Print JSON.
@@ -23,7 +27,7 @@ pub(super) struct Target {
 impl Target {
     /// The server to ask; `None` for the files. Flags that name files win over the environment.
     pub(super) fn server(&self) -> Result<Option<Client>, Failure> {
-        let named = self.places.data_dir.is_some() || self.places.config.is_some();
+        let named = self.places.name_files();
         let url = std::env::var("GOV_URL").ok().filter(|_| !named);
         let Some(url) = url else { return Ok(None) };
         let usage = |error| Failure::of(Exit::Usage, error);
@@ -33,6 +37,48 @@ impl Target {
             .map(Some)
             .map_err(|it| usage(it.into()))
     }
+
+    /// Prints a change as JSON, or as `text` says it.
+    pub(super) fn print<T: Serialize>(
+        &self,
+        changed: &Changed<T>,
+        text: impl Fn(&Changed<T>) -> String,
+    ) -> Result<(), Failure> {
+        if self.json {
+            return json_line(changed);
+        }
+        console::line(&text(changed))?;
+        // Where no server was asked, everyone knows that none has logged it.
+        let asked = self.server()?.is_some();
+        if asked && changed.record.durability == Durability::Pending {
+            let id = changed.record.id;
+            console::line(&format!("made, and not yet in the signed log: {id} follows"))?;
+        }
+        Ok(())
+    }
+
+    /// Prints a list as JSON, or a line an item.
+    pub(super) fn print_list<T: Serialize>(
+        &self,
+        list: &List<T>,
+        row: impl Fn(&T) -> String,
+        if_empty: &str,
+    ) -> Result<(), Failure> {
+        if self.json {
+            return json_line(list);
+        }
+        if list.items.is_empty() {
+            return console::line(if_empty);
+        }
+        list.items.iter().try_for_each(|it| console::line(&row(it)))
+    }
+}
+
+/// Prints a value as JSON on one line.
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Failure::because(Exit::NotJudged, "the answer is no JSON", error))?;
+    console::line(&text)
 }
 
 /// As [`ask`], where a field that is not accepted is a judgement of what the user wrote.

@@ -5,11 +5,12 @@ use gov_core::{AgentId, Clock as _, SystemClock, TokenId, text};
 use serde_json::json;
 
 use super::{
-    Exit, Failure, Outcome, Places, console,
+    Exit, Failure, Outcome, Places,
     target::{self, Target},
 };
 use crate::{
     client::Client,
+    logged::Changed,
     registry::{CreatedToken, NewToken, RegistryError, TokenList, TokenView},
 };
 
@@ -21,7 +22,7 @@ pub enum Tokens {
     /// Create a token; its text is shown once.
     Create(Create),
     /// List the tokens, without their secrets.
-    List(List),
+    List(Target),
     /// Revoke a token at once.
     Revoke(Revoke),
 }
@@ -48,13 +49,6 @@ pub struct Create {
     at: Target,
 }
 
-/// `gov tokens list`.
-#[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    at: Target,
-}
-
 /// `gov tokens revoke`.
 #[derive(Debug, Args)]
 pub struct Revoke {
@@ -73,7 +67,7 @@ impl Tokens {
     pub fn run(self) -> Outcome {
         match self {
             Self::Create(it) => it.run()?,
-            Self::List(it) => it.run()?,
+            Self::List(it) => list(&it)?,
             Self::Revoke(it) => it.run()?,
         }
         Ok(Exit::Yes)
@@ -90,10 +84,9 @@ impl Create {
             register: self.register,
         };
         let created = create(&wanted, self.at.server()?.as_ref(), &self.at.places)?;
-        if self.at.json {
-            return json_line(&created);
-        }
-        console::line(&format!("{}\ntoken, shown only now: {}", row(&created.view), created.token))
+        self.at.print(&created, |it| {
+            format!("{}\ntoken, shown only now: {}", row(&it.view.view), it.view.token)
+        })
     }
 }
 
@@ -116,7 +109,7 @@ pub(super) fn create(
     wanted: &Wanted,
     server: Option<&Client>,
     places: &Places,
-) -> Result<CreatedToken, Failure> {
+) -> Result<Changed<CreatedToken>, Failure> {
     let Wanted { scope, agent, person, expires, register } = wanted;
     let agent_id = agent.as_deref();
     let new = NewToken::read(scope, agent_id, person.clone(), expires.as_deref(), *register)?;
@@ -146,26 +139,18 @@ pub(super) fn is_in_force(text: &str, agent: &AgentId, places: &Places) -> Resul
     })
 }
 
-impl List {
-    fn run(self) -> Result<(), Failure> {
-        let list: TokenList = match self.at.server()? {
-            Some(server) => target::ask(server.get("/v1/tokens"))?,
-            None => files::list(&self.at.places, SystemClock.now())?,
-        };
-        if self.at.json {
-            return json_line(&list);
-        }
-        if list.items.is_empty() {
-            return console::line("no tokens; `gov tokens create` makes one");
-        }
-        list.items.iter().try_for_each(|it| console::line(&row(it)))
-    }
+fn list(at: &Target) -> Result<(), Failure> {
+    let list: TokenList = match at.server()? {
+        Some(server) => target::ask(server.get("/v1/tokens"))?,
+        None => files::list(&at.places, SystemClock.now())?,
+    };
+    at.print_list(&list, row, "no tokens; `gov tokens create` makes one")
 }
 
 impl Revoke {
     fn run(self) -> Result<(), Failure> {
         let id: TokenId = self.id.parse().map_err(|error| Failure::of(Exit::Usage, error))?;
-        let revoked: TokenView = match self.at.server()? {
+        let revoked: Changed<TokenView> = match self.at.server()? {
             Some(server) => {
                 target::ask(server.post(&format!("/v1/tokens/{id}/revoke"), Vec::new()))?
             }
@@ -173,7 +158,7 @@ impl Revoke {
                 registry.revoke_token(id, "gov tokens").await
             })?,
         };
-        if self.at.json { json_line(&revoked) } else { console::line(&row(&revoked)) }
+        self.at.print(&revoked, |it| row(&it.view))
     }
 }
 
@@ -191,12 +176,6 @@ fn row(view: &TokenView) -> String {
         agent.unwrap_or_default(),
         person.unwrap_or_default()
     )
-}
-
-pub(super) fn json_line(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| Failure::because(Exit::NotJudged, "the answer is no JSON", error))?;
-    console::line(&text)
 }
 
 impl From<RegistryError> for Failure {

@@ -121,10 +121,22 @@ pub static KEYS: &[Key] = &[
         "how messages are written",
     ),
     key(
+        "server.node",
+        Slot::Text(|it| &mut it.server.node),
+        "",
+        "what this server is called among those that share a database; not set: the name in the file `node` of the data directory, made on first start",
+    ),
+    key(
         "database.url",
         Slot::Database(|it| &mut it.database.url),
         "sqlite",
-        "where state lives; `sqlite` (files in the data directory) is all there is yet",
+        "where state lives: `sqlite` (files in the data directory), or a PostgreSQL that several gateways may share; a URL with a password is best kept in a file of its own",
+    ),
+    key(
+        "database.max_connections",
+        Slot::Count { at: |it| &mut it.database.max_connections, min: 2, max: 1_000 },
+        "10",
+        "the most connections that this server keeps to PostgreSQL",
     ),
     key(
         "log.checkpoint_log",

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{Config, Given, span};
+use super::{Backend, Config, Given, span};
 
 /// The type of a value, its limits, and where it lives in `T`.
 pub enum Slot<T = Config> {
@@ -69,7 +69,7 @@ impl<T: Clone + Default> Slot<T> {
             Self::List(_) => "list of texts".to_owned(),
             Self::Words { all, .. } => format!("list of {}", either(all)),
             Self::Choice(at) => either(at(&mut T::default()).words()),
-            Self::Database(_) => "`sqlite`".to_owned(),
+            Self::Database(_) => Backend::WANTED.to_owned(),
         }
     }
 
@@ -167,7 +167,7 @@ impl<T: Clone + Default> Slot<T> {
                 toml::Value::Array(at(config).iter().cloned().map(Into::into).collect()).to_string()
             }
             Self::Choice(at) => quoted(&at(config).word()),
-            Self::Database(_) => quoted(&"sqlite"),
+            Self::Database(at) => quoted(at(config)),
         }
     }
 }
@@ -270,27 +270,5 @@ choices! {
         Text => "text",
         /// A JSON object a line.
         Json => "json",
-    }
-}
-
-/// Which database keeps the state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Backend {
-    /// SQLite files in the data directory.
-    #[default]
-    Sqlite,
-}
-
-impl Backend {
-    /// Never repeats the text: a database URL holds a password.
-    fn read(text: &str) -> Result<Self, String> {
-        match text.split(':').next() {
-            Some("sqlite") if text == "sqlite" => Ok(Self::Sqlite),
-            Some("postgres" | "postgresql") => Err("names PostgreSQL, which is not yet there; \
-                leave it out to keep state in SQLite files in the data directory"
-                .to_owned()),
-            _ => Err("must be `sqlite`; received something else".to_owned()),
-        }
     }
 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     identity::Scope,
+    logged::Changed,
     registry::{CreatedToken, NewToken, RegistryError, TokenList, TokenView},
 };
 
@@ -24,7 +25,7 @@ pub(super) async fn create(
     State(parts): State<Arc<Parts>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
+) -> Result<(StatusCode, Json<Changed<CreatedToken>>), Problem> {
     let actor = auth::token(&parts, &headers, &[Scope::Admin])?;
     let new = NewToken::parse(&body::read(&headers, body).await?)?;
     let created = parts.registry.create_token(new, &actor.id.to_string()).await?;
@@ -45,7 +46,7 @@ pub(super) async fn revoke(
     State(parts): State<Arc<Parts>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<TokenView>, Problem> {
+) -> Result<Json<Changed<TokenView>>, Problem> {
     let actor = auth::token(&parts, &headers, &[Scope::Admin])?;
     let id: TokenId = id.parse().map_err(|error| Problem::bad_field("id", format!("{error}")))?;
     Ok(Json(parts.registry.revoke_token(id, &actor.id.to_string()).await?))
@@ -56,10 +57,16 @@ impl From<RegistryError> for Problem {
         let detail = error.to_string();
         match error {
             RegistryError::BadField { field, .. } => Self::bad_field(field, detail),
-            RegistryError::NoToken(_) => Self::new(Code::NotFound, detail).with_field("id"),
+            RegistryError::NoToken(_) | RegistryError::NoPerson(_) | RegistryError::NoAgent(_) => {
+                Self::new(Code::NotFound, detail).with_field("id")
+            }
             RegistryError::AlreadyRevoked(_) => Self::new(Code::Conflict, detail).with_field("id"),
+            RegistryError::NameTaken(_) => Self::new(Code::Conflict, detail).with_field("name"),
             RegistryError::NoRandomness(_) | RegistryError::Store(_) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "token not changed");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "tokens, agents and people"
+                );
                 Self::new(Code::Unavailable, detail)
             }
         }

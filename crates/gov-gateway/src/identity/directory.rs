@@ -6,6 +6,7 @@ use gov_core::{AgentId, PersonId, Role, Timestamp, TokenId};
 use parking_lot::RwLock;
 
 use super::{Agent, Person, PersonName, Token, TokenSecret};
+use crate::store::{Edit, Effect};
 
 /// The tokens, agents and people that are known, shared by every door.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ struct Known {
     agents: HashMap<AgentId, Arc<Agent>>,
     people: HashMap<PersonId, Arc<Person>>,
     names: HashMap<PersonName, PersonId>,
+    /// The position of the last change that was made here.
+    own: u64,
 }
 
 /// Why a token is not accepted.
@@ -174,6 +177,58 @@ impl Directory {
         self.agent(id).map(|it| it.owners.clone()).unwrap_or_default()
     }
 
+    /// Takes in a change that the store has made, at `position` of its history.
+    pub fn take_in(&self, edit: &Edit, position: u64) {
+        let known = &mut *self.known.write();
+        known.own = known.own.max(position);
+        let at = edit.change.at;
+        match edit.effect.clone() {
+            Effect::AddToken(token) => known.put_token(token),
+            Effect::RevokeToken(token) => {
+                known.put_token(Token { revoked_at: Some(at), ..token });
+            }
+            Effect::RegisterAgent(id) => known.register(id, at),
+            Effect::OwnAgent { id, owners } => {
+                if let Some(agent) = known.agents.get(&id) {
+                    known.put_agent(Agent { owners, ..Agent::clone(agent) });
+                }
+            }
+            Effect::AddPerson(person) => known.put_person(person),
+            Effect::ChangePerson { id, roles, disabled } => {
+                if let Some(person) = known.people.get(&id) {
+                    known.put_person(Person::clone(person).changed(roles, disabled, at));
+                }
+            }
+            Effect::ActivatePolicy { .. } => (),
+        }
+    }
+
+    /// Replaces everyone by what the store held at `generation`; `false` where a change of our own
+    /// is later than that: read again.
+    ///
+    /// What is withdrawn here stays withdrawn, even if the store has not heard of it yet.
+    pub fn replace(&self, identities: Identities, generation: u64) -> bool {
+        let mut fresh = Known::from(identities);
+        let known = &mut *self.known.write();
+        if generation < known.own {
+            return false;
+        }
+        fresh.own = known.own;
+        for (id, token) in &known.tokens {
+            let withdrawn = token.revoked_at.is_some();
+            if withdrawn && fresh.tokens.get(id).is_some_and(|it| it.revoked_at.is_none()) {
+                fresh.tokens.insert(*id, Arc::clone(token));
+            }
+        }
+        *known = fresh;
+        true
+    }
+
+    /// Takes in an agent that another server has registered.
+    pub fn register(&self, id: AgentId, at: Timestamp) {
+        self.known.write().register(id, at);
+    }
+
     /// Takes in a token that the database now holds, new or changed.
     pub fn put_token(&self, token: Token) {
         self.known.write().put_token(token);
@@ -208,6 +263,13 @@ impl Known {
 
     fn put_agent(&mut self, agent: Agent) {
         self.agents.insert(agent.id.clone(), Arc::new(agent));
+    }
+
+    /// An agent that is registered already keeps its owners.
+    fn register(&mut self, id: AgentId, at: Timestamp) {
+        if !self.agents.contains_key(&id) {
+            self.put_agent(Agent { id, registered_at: at, owners: Vec::new() });
+        }
     }
 
     fn put_person(&mut self, person: Person) {

@@ -23,6 +23,23 @@ pub struct Person {
     pub disabled_at: Option<Timestamp>,
 }
 
+impl Person {
+    /// The person with what is given changed at `at`; who is disabled stays so since the first
+    /// time.
+    #[must_use]
+    pub fn changed(self, roles: Option<Vec<Role>>, disabled: Option<bool>, at: Timestamp) -> Self {
+        Self {
+            roles: roles.unwrap_or(self.roles),
+            disabled_at: match disabled {
+                Some(true) => self.disabled_at.or(Some(at)),
+                Some(false) => None,
+                None => self.disabled_at,
+            },
+            ..self
+        }
+    }
+}
+
 /// A registered agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::policy::PolicyError;
+use crate::{policy::PolicyError, store::StoreError};
 
 /// The policy was not changed, or not read.
 #[derive(Debug, thiserror::Error)]
@@ -30,5 +30,11 @@ pub enum PoliciesError {
 impl PoliciesError {
     pub(super) fn store(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Store(Box::new(error))
+    }
+}
+
+impl From<StoreError> for PoliciesError {
+    fn from(error: StoreError) -> Self {
+        Self::store(error)
     }
 }

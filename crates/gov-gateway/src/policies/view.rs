@@ -3,7 +3,10 @@
 use gov_core::{Timestamp, hex::Hex};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{PolicyVersion, StoredPolicy};
+use crate::{
+    registry::List,
+    store::{PolicyVersion, StoredPolicy},
+};
 
 /// One policy version without its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,24 +55,16 @@ impl PolicyText {
     }
 }
 
-/// A list as every route gives it; `next` is always null: all versions fit one page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyList {
-    /// The versions, the newest first.
-    pub items: Vec<PolicyView>,
-    /// Where the next page begins.
-    pub next: Option<String>,
-}
+/// The versions, the newest first.
+pub type PolicyList = List<PolicyView>;
 
-impl PolicyList {
-    /// All versions, the newest first: that one is active.
-    #[must_use]
-    pub fn new(versions: &[PolicyVersion]) -> Self {
-        let items = versions
-            .iter()
-            .enumerate()
-            .map(|(place, it)| PolicyView { active: place == 0, ..PolicyView::active(it) })
-            .collect();
-        Self { items, next: None }
-    }
+/// All versions, the newest first: that one is active.
+#[must_use]
+pub fn list(versions: &[PolicyVersion]) -> PolicyList {
+    let items = versions
+        .iter()
+        .enumerate()
+        .map(|(place, it)| PolicyView { active: place == 0, ..PolicyView::active(it) })
+        .collect();
+    List::new(items)
 }

@@ -1,9 +1,9 @@
-//! Tokens as they are shown: without the secret, except once.
+//! Tokens, people and agents as they are shown: a token without its secret, except once.
 
-use gov_core::{AgentId, PersonId, Timestamp, TokenId};
+use gov_core::{AgentId, PersonId, Role, Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Token, TokenSecret};
+use crate::identity::{Agent, Directory, Person, PersonName, Token, TokenSecret};
 
 /// One token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,19 +54,84 @@ impl TokenView {
     }
 }
 
-/// A list as every route gives it; `next` is always null: all tokens fit one page.
+/// One person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenList {
-    /// The tokens, the newest first.
-    pub items: Vec<TokenView>,
+pub struct PersonView {
+    /// Names the person in records.
+    pub id: PersonId,
+    /// What the person is called.
+    pub name: PersonName,
+    /// What the person may decide as, in order.
+    pub roles: Vec<Role>,
+    /// When the person was added.
+    pub created_at: Timestamp,
+    /// Since when the person may not decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl PersonView {
+    /// The person as they are now.
+    #[must_use]
+    pub fn of(person: &Person) -> Self {
+        let Person { id, name, roles, created_at, disabled_at } = person.clone();
+        Self { id, name, roles, created_at, disabled_at }
+    }
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentView {
+    /// Names it.
+    pub id: AgentId,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+    /// Whose it is: they do not decide about it.
+    pub owners: Vec<Owner>,
+}
+
+/// The owner of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Names the person in records.
+    pub id: PersonId,
+    /// What the person is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<PersonName>,
+}
+
+impl AgentView {
+    /// The agent, with its owners as `directory` calls them.
+    #[must_use]
+    pub fn of(agent: &Agent, directory: &Directory) -> Self {
+        let name = |id| directory.person(id).map(|it| it.name.clone());
+        let owners = agent.owners.iter().map(|id| Owner { id: *id, name: name(*id) }).collect();
+        Self { id: agent.id.clone(), registered_at: agent.registered_at, owners }
+    }
+}
+
+/// The tokens, the newest first.
+pub type TokenList = List<TokenView>;
+
+/// The people, by name.
+pub type PersonList = List<PersonView>;
+
+/// The agents, by id.
+pub type AgentList = List<AgentView>;
+
+/// A list as every route gives it; `next` is always null: all of these fit one page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List<T> {
+    /// What there is.
+    pub items: Vec<T>,
     /// Where the next page begins.
     pub next: Option<String>,
 }
 
-impl TokenList {
+impl<T> List<T> {
     /// A list that is one page.
     #[must_use]
-    pub fn new(items: Vec<TokenView>) -> Self {
+    pub fn new(items: Vec<T>) -> Self {
         Self { items, next: None }
     }
 }

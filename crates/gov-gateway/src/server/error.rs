@@ -10,10 +10,12 @@ use gov_store::{lock::LockError, migrations::MigrateError, sqlite::OpenError};
 
 use crate::{
     cli::Exit,
-    data_dir::{DataDirError, key_file::KeyFileError},
-    gov_db::GovDbError,
+    data_dir::{DataDirError, key_file::KeyFileError, node_name::NodeNameError},
     meters::RecorderTaken,
     policy::PolicyError,
+    registry::RegistryError,
+    storage::StorageError,
+    store::StoreError,
 };
 
 /// The server did not start.
@@ -40,12 +42,18 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// `gov.db` does not open.
+    /// This server has no name.
     #[error(transparent)]
-    Open(#[from] OpenError),
-    /// `gov.db` does not answer.
+    Node(#[from] NodeNameError),
+    /// The state does not open.
     #[error(transparent)]
-    Db(#[from] GovDbError),
+    Storage(#[from] StorageError),
+    /// The state does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The first contents could not be made.
+    #[error(transparent)]
+    Founding(#[from] RegistryError),
     /// The signed log does not open: nothing is signed.
     #[error(transparent)]
     Log(#[from] OpenLogError),
@@ -91,10 +99,9 @@ impl StartError {
             | Self::Lock(_)
             | Self::Bind { .. }
             | Self::Events(OpenStoreError::Folder { .. }) => Exit::Unreachable,
-            Self::DataDir(_) | Self::Key(_) => Exit::Usage,
-            Self::Open(error)
-            | Self::Db(GovDbError::Open(error))
-            | Self::Events(OpenStoreError::Today { source: error, .. }) => open_exit(error),
+            Self::DataDir(_) | Self::Key(_) | Self::Node(_) => Exit::Usage,
+            Self::Storage(error) => storage_exit(error),
+            Self::Events(OpenStoreError::Today { source: error, .. }) => open_exit(error),
             Self::Log(error) => match error {
                 OpenLogError::Key(_)
                 | OpenLogError::Domain(_)
@@ -105,7 +112,8 @@ impl StartError {
                 // A rollback, a corrupt log: a person must look before anything is signed.
                 _ => Exit::NotJudged,
             },
-            Self::Db(_)
+            Self::Store(_)
+            | Self::Founding(_)
             | Self::Queue(_)
             | Self::Events(_)
             | Self::Policy { .. }
@@ -126,7 +134,17 @@ impl From<LockError> for StartError {
 }
 
 /// A newer schema has a code of its own.
-pub(crate) fn open_exit(error: &OpenError) -> Exit {
+fn storage_exit(error: &StorageError) -> Exit {
+    match error {
+        StorageError::Open(error) => open_exit(error),
+        StorageError::Migrate(MigrateError::NewerSchema { .. }) => Exit::NewerSchema,
+        StorageError::Unreachable { .. } => Exit::Unreachable,
+        StorageError::Url | StorageError::UrlFile { .. } => Exit::Usage,
+        _ => Exit::NotJudged,
+    }
+}
+
+fn open_exit(error: &OpenError) -> Exit {
     match error {
         OpenError::Migrate(MigrateError::NewerSchema { .. }) => Exit::NewerSchema,
         OpenError::Io { .. } => Exit::Unreachable,

@@ -109,12 +109,21 @@ fn a_newer_schema_is_5_in_either_database() {
 }
 
 #[test]
-fn postgres_is_2_and_not_yet_and_its_password_is_not_repeated() {
+fn a_database_that_cannot_be_reached_is_3_and_its_password_is_not_repeated() {
     let place = Place::new();
-    let ran = place.serve_in_vain(&["--database-url", "postgres://me:hunter22@h/gov"]);
-    ran.failed(2, "--database-url: `database.url` names PostgreSQL, which is not yet there");
+    let url = "postgres://me:hunter22@127.0.0.1:1/gov";
+    let file = place.write("url", &format!("{url}\n"));
+    for url in [url.to_owned(), format!("file:{}", file.display())] {
+        let ran = place.serve_in_vain(&["--database-url", &url]);
+        ran.failed(3, "cannot reach the database `postgres://me:***@127.0.0.1:1/gov`: ");
+        assert!(!ran.err.contains("hunter22"), "{ran:?}");
+        place
+            .run(&["tokens", "list", "--database-url", &url])
+            .failed(3, "cannot reach the database");
+    }
+    let ran = place.serve_in_vain(&["--database-url", "mysql://me:hunter22@h/gov"]);
+    ran.failed(2, "--database-url: `database.url` must be `sqlite`, `postgres://");
     assert!(!ran.err.contains("hunter22"), "{ran:?}");
-    assert!(!place.data_dir().exists());
 }
 
 #[test]

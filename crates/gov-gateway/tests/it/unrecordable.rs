@@ -12,9 +12,9 @@ use gov_escalation::{
 use gov_gateway::{
     approvals::{Desk, DeskConfig, LogWait},
     check::{Gate, GateConfig, Keepers, Recorded, Recorder, RecorderError},
-    config::RefusalDurability,
+    config::{Config, RefusalDurability},
+    data_dir::DataDir,
     events::{Events, EventsConfig},
-    gov_db::GovDb,
     http::{Door, Guard, Parts},
     identity::Directory,
     meters::Meters,
@@ -22,6 +22,7 @@ use gov_gateway::{
     policies::Policies,
     policy::{PolicySet, Starter},
     registry::{NewToken, Registry},
+    storage::Storage,
 };
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -77,7 +78,7 @@ struct It {
     token: String,
     events: Arc<Double>,
     _home: tempfile::TempDir,
-    _db: GovDb,
+    _storage: Storage,
 }
 
 /// Carries the history of approvals to nowhere, and says so: at once or never.
@@ -133,11 +134,14 @@ async fn start_with(
 ) -> It {
     let home = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let db = GovDb::open(&home.path().join("gov.db"), clock.now()).unwrap();
-    let (writer, directory) = (db.database.writer.clone(), Arc::new(Directory::default()));
-    let registry = Registry::new(writer, Arc::clone(&directory), Arc::clone(&clock), None);
+    let dir = DataDir::open_or_create(&home.path().join("gov")).unwrap();
+    let config = Config::default().database;
+    let storage = Storage::open(&config, &dir, &clock).await.unwrap();
+    let (gov_store, directory) = (Arc::clone(&storage.store), Arc::new(Directory::default()));
+    let registry =
+        Registry::new(Arc::clone(&gov_store), Arc::clone(&directory), Arc::clone(&clock), None);
     let new = NewToken::read("agent", Some("coder"), None, None, false).unwrap();
-    let token = registry.create_token(new, "test").await.unwrap().token;
+    let token = registry.create_token(new, "test").await.unwrap().view.token;
     let meters = Arc::new(Meters::install().unwrap());
     let config = GateConfig { durability: RefusalDurability::Durable, auto_register };
     let store = Arc::<Double>::default();
@@ -159,7 +163,7 @@ async fn start_with(
         gate: Arc::new(gate),
         directory,
         registry,
-        policies: Policies::new(&db.database, Arc::default(), Arc::clone(&clock), None),
+        policies: Policies::new(gov_store, Arc::default(), Arc::clone(&clock), None),
         event_store: Arc::clone(&store) as _,
         health: Arc::new([]),
         page: Arc::new(Page::new(Arc::new(Empty))),
@@ -169,7 +173,7 @@ async fn start_with(
     };
     let guard = Guard::new("127.0.0.1:7180".parse().unwrap(), &[], &[]);
     let door = Door::new(parts, guard, std::time::Duration::from_millis(300));
-    It { door, token, events: store, _home: home, _db: db }
+    It { door, token, events: store, _home: home, _storage: storage }
 }
 
 impl It {

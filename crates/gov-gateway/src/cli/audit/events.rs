@@ -5,7 +5,10 @@ use gov_core::{Clock as _, SystemClock, Timestamp, text};
 use gov_retention::event_store::MAX_PAGE;
 
 use crate::{
-    cli::{Exit, Failure, Outcome, console, target::Target, tokens::json_line},
+    cli::{
+        Exit, Failure, Outcome, console,
+        target::{Target, json_line},
+    },
     config::span,
     events::{EventQuestion, EventView, QuestionError},
     offline,

@@ -60,12 +60,11 @@ impl<'a> AgentToken<'a> {
         self.make_directory()?;
         let created = tokens::create(&wanted, admin.as_ref(), self.places)
             .map_err(|failure| self.explain(failure, runs))?;
-        write_atomically(self.file, format!("{}\n", created.token).as_bytes(), 0o600).map_err(
-            |error| {
+        write_atomically(self.file, format!("{}\n", created.view.token).as_bytes(), 0o600)
+            .map_err(|error| {
                 let what = format!("cannot write the token file `{}`", self.file.display());
                 Failure::because(Exit::Usage, what, error)
-            },
-        )?;
+            })?;
         Ok(true)
     }
 

@@ -11,7 +11,7 @@ use gov_escalation::chain::{Chain, DEFAULT_CHAIN};
 use serde_json::json;
 
 use crate::{
-    cli::{Exit, Failure, Outcome, Places, console, tokens::json_line},
+    cli::{Exit, Failure, Outcome, Places, console, target::json_line},
     policy::{PolicyError, RuleOutline, outline},
 };
 
@@ -54,7 +54,7 @@ impl Check {
 impl Check {
     fn chains(&self) -> Result<Option<BTreeMap<String, Chain>>, Failure> {
         let Some(config) = &self.config else { return Ok(None) };
-        let places = Places { config: Some(config.clone()), data_dir: None };
+        let places = Places { config: Some(config.clone()), ..Places::default() };
         Ok(Some(places.load(&[])?.config.chains))
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens in the files of a data directory that no server runs on.
+//! Tokens, agents and people where no server is asked.
 
 use std::sync::Arc;
 
@@ -7,29 +7,32 @@ use gov_core::{SystemClock, Timestamp};
 use crate::{
     cli::{Exit, Failure, Places},
     data_dir::DataDir,
-    identity::Directory,
+    identity::{Directory, Identities},
     offline,
     registry::{Registry, RegistryError, TokenList, TokenView},
     store::sqlite,
 };
 
-/// Changes tokens under the directory's lock.
-pub(super) fn with_registry<T>(
+/// Changes who may ask and who decides: under the directory's lock, or in the shared database.
+pub(in crate::cli) fn with_registry<T>(
     places: &Places,
     change: impl AsyncFnOnce(&Registry) -> Result<T, RegistryError>,
 ) -> Result<T, Failure> {
-    let dir = DataDir::open_or_create(&places.data_dir()?)?;
-    offline::change(dir, async |db| {
-        let contents = db.contents().await.map_err(|error| Failure::of(Exit::NotJudged, error))?;
+    offline::change(places, DataDir::open_or_create, async |store| {
+        let contents = store.contents().await.map_err(|it| Failure::of(Exit::NotJudged, it))?;
         let directory = Directory::new(contents.identities);
-        let writer = db.database.writer.clone();
-        let registry = Registry::new(writer, Arc::new(directory), Arc::new(SystemClock), None);
+        let registry = Registry::new(store, Arc::new(directory), Arc::new(SystemClock), None);
         change(&registry).await.map_err(Failure::from)
     })
 }
 
-/// Reads without the lock.
+/// Reads everyone without the lock.
+pub(in crate::cli) fn identities(places: &Places) -> Result<Identities, Failure> {
+    offline::read(places, sqlite::identities, async |store| Ok(store.contents().await?.identities))
+}
+
+/// Reads the tokens without the lock.
 pub(super) fn list(places: &Places, now: Timestamp) -> Result<TokenList, Failure> {
-    let tokens = offline::read(places, sqlite::tokens)?;
+    let tokens = identities(places)?.tokens;
     Ok(TokenList::new(tokens.iter().map(|it| TokenView::of(it, now)).collect()))
 }

@@ -3,27 +3,19 @@
 use gov_core::{AgentId, PersonId, Timestamp, TokenId, id::uuid::Uuid};
 use rusqlite::{Connection, Row, params};
 
-use super::{name, people, time};
+use super::{name, people, some_time, time};
 use crate::{
     identity::{Agent, Identities, Token},
     store::StoreError,
 };
 
 /// Everyone who is known.
-///
-/// # Errors
-///
-/// [`StoreError`].
-pub fn identities(db: &Connection) -> Result<Identities, StoreError> {
+pub(crate) fn identities(db: &Connection) -> Result<Identities, StoreError> {
     Ok(Identities { tokens: tokens(db)?, agents: agents(db)?, people: people::people(db)? })
 }
 
 /// Adds a token.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`]; also where the id is taken.
-pub fn insert_token(db: &Connection, token: &Token) -> Result<(), StoreError> {
+pub(super) fn insert_token(db: &Connection, token: &Token) -> Result<(), StoreError> {
     db.prepare_cached(
         "insert into gateway_token
              (token_id, secret_hash, scope, agent_id, person_id, created_at, expires_at, revoked_at)
@@ -43,11 +35,11 @@ pub fn insert_token(db: &Connection, token: &Token) -> Result<(), StoreError> {
 }
 
 /// Withdraws a token; `false` if there is none, or it was withdrawn before.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`].
-pub fn revoke_token(db: &Connection, id: TokenId, at: Timestamp) -> Result<bool, StoreError> {
+pub(super) fn revoke_token(
+    db: &Connection,
+    id: TokenId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
     let changed = db
         .prepare_cached(
             "update gateway_token set revoked_at = ?2 where token_id = ?1 and revoked_at is null",
@@ -57,11 +49,7 @@ pub fn revoke_token(db: &Connection, id: TokenId, at: Timestamp) -> Result<bool,
 }
 
 /// Every token, also those that ended.
-///
-/// # Errors
-///
-/// [`StoreError`].
-pub fn tokens(db: &Connection) -> Result<Vec<Token>, StoreError> {
+pub(super) fn tokens(db: &Connection) -> Result<Vec<Token>, StoreError> {
     let mut statement = db.prepare_cached(
         "select token_id, secret_hash, scope, agent_id, created_at, expires_at, revoked_at, person_id
          from gateway_token order by created_at desc, token_id desc",
@@ -86,8 +74,8 @@ fn read_token(row: &Row<'_>) -> Result<Token, StoreError> {
         agent_id: name(row, 3, TABLE, "agent_id")?,
         person_id: row.get::<_, Option<[u8; 16]>>(7)?.map(person_id),
         created_at: time(row.get(4)?).ok_or_else(corrupt("created_at"))?,
-        expires_at: row.get::<_, Option<i64>>(5)?.and_then(time),
-        revoked_at: row.get::<_, Option<i64>>(6)?.and_then(time),
+        expires_at: some_time(row, 5, TABLE, "expires_at")?,
+        revoked_at: some_time(row, 6, TABLE, "revoked_at")?,
     })
 }
 
@@ -96,11 +84,11 @@ fn person_id(bytes: [u8; 16]) -> PersonId {
 }
 
 /// Registers an agent; `false` if it was registered before.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`].
-pub fn register_agent(db: &Connection, id: &AgentId, at: Timestamp) -> Result<bool, StoreError> {
+pub(super) fn register_agent(
+    db: &Connection,
+    id: &AgentId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
     let added = db
         .prepare_cached(
             "insert into gateway_agent (agent_id, registered_at) values (?1, ?2)
@@ -111,14 +99,11 @@ pub fn register_agent(db: &Connection, id: &AgentId, at: Timestamp) -> Result<bo
 }
 
 /// Every registered agent with its owners.
-///
-/// # Errors
-///
-/// [`StoreError`].
-pub fn agents(db: &Connection) -> Result<Vec<Agent>, StoreError> {
+pub(super) fn agents(db: &Connection) -> Result<Vec<Agent>, StoreError> {
     const TABLE: &str = "gateway_agent";
     let mut owners = people::owners(db)?;
-    let mut statement = db.prepare_cached("select agent_id, registered_at from gateway_agent")?;
+    let mut statement =
+        db.prepare_cached("select agent_id, registered_at from gateway_agent order by agent_id")?;
     let mut rows = statement.query([])?;
     let mut agents = Vec::new();
     while let Some(row) = rows.next()? {
@@ -129,47 +114,4 @@ pub fn agents(db: &Connection) -> Result<Vec<Agent>, StoreError> {
         agents.push(Agent { id, registered_at, owners });
     }
     Ok(agents)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        identity::Scope,
-        store::sqlite::fixture::{at, database},
-    };
-
-    #[test]
-    fn tokens_read_back_newest_first_and_are_revoked_once() {
-        let db = database();
-        let token = |micros, scope, agent: Option<&str>| Token {
-            id: TokenId::at(at(micros)),
-            secret_hash: [7; 32],
-            scope,
-            agent_id: agent.map(|it| it.parse().unwrap()),
-            person_id: None,
-            created_at: at(micros),
-            expires_at: Some(at(micros + 1)),
-            revoked_at: None,
-        };
-        let (old, new) = (token(1, Scope::Agent, Some("a")), token(2, Scope::Admin, None));
-        for it in [&old, &new] {
-            insert_token(&db, it).unwrap();
-        }
-        assert_eq!(tokens(&db).unwrap(), [new.clone(), old]);
-        assert!(revoke_token(&db, new.id, at(9)).unwrap());
-        assert!(!revoke_token(&db, new.id, at(10)).unwrap(), "the first time stays");
-        assert_eq!(tokens(&db).unwrap()[0].revoked_at, Some(at(9)));
-        assert!(insert_token(&db, &token(3, Scope::Agent, None)).is_err(), "for whom?");
-    }
-
-    #[test]
-    fn an_agent_is_registered_once() {
-        let db = database();
-        let id: AgentId = "a".parse().unwrap();
-        assert!(register_agent(&db, &id, at(1)).unwrap());
-        assert!(!register_agent(&db, &id, at(2)).unwrap());
-        let agent = Agent { id, registered_at: at(1), owners: Vec::new() };
-        assert_eq!(agents(&db).unwrap(), [agent]);
-    }
 }

@@ -5,15 +5,11 @@ use std::collections::HashMap;
 use gov_core::{AgentId, PersonId, Role, Timestamp, id::uuid::Uuid};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{name, time};
+use super::{name, some_time, time};
 use crate::{identity::Person, store::StoreError};
 
 /// Adds a person; `false` if the name is taken.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`]; also where the id is taken.
-pub fn insert_person(db: &Connection, person: &Person) -> Result<bool, StoreError> {
+pub(super) fn insert(db: &Connection, person: &Person) -> Result<bool, StoreError> {
     let added = db
         .prepare_cached(
             "insert into gateway_person (person_id, name, created_at, disabled_at)
@@ -31,17 +27,13 @@ pub fn insert_person(db: &Connection, person: &Person) -> Result<bool, StoreErro
     Ok(added == 1)
 }
 
-/// Gives a person other roles, and says since when they are disabled, where that is to change;
-/// `false` if there is no such person.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`].
-pub fn change_person(
+/// Gives a person other roles, and disables them from a time on or lets them decide again, where
+/// that is to change; `false` if there is no such person.
+pub(super) fn change(
     db: &Connection,
     id: PersonId,
     roles: Option<&[Role]>,
-    disabled_at: Option<Option<Timestamp>>,
+    disabled: Option<(bool, Timestamp)>,
 ) -> Result<bool, StoreError> {
     let exists = "select 1 from gateway_person where person_id = ?1";
     if !db.prepare_cached(exists)?.exists([bytes(id)])? {
@@ -52,9 +44,13 @@ pub fn change_person(
             .execute([bytes(id)])?;
         insert_roles(db, id, roles)?;
     }
-    if let Some(disabled_at) = disabled_at {
-        db.prepare_cached("update gateway_person set disabled_at = ?2 where person_id = ?1")?
-            .execute(params![bytes(id), disabled_at.map(Timestamp::as_micros)])?;
+    if let Some((disabled, at)) = disabled {
+        db.prepare_cached(
+            "update gateway_person
+             set disabled_at = case when ?2 then coalesce(disabled_at, ?3) end
+             where person_id = ?1",
+        )?
+        .execute(params![bytes(id), disabled, at.as_micros()])?;
     }
     Ok(true)
 }
@@ -71,11 +67,7 @@ fn insert_roles(db: &Connection, id: PersonId, roles: &[Role]) -> Result<(), Sto
 }
 
 /// Every person, also the disabled ones, by id.
-///
-/// # Errors
-///
-/// [`StoreError`].
-pub fn people(db: &Connection) -> Result<Vec<Person>, StoreError> {
+pub(super) fn people(db: &Connection) -> Result<Vec<Person>, StoreError> {
     let mut roles = roles(db)?;
     let mut statement = db.prepare_cached(
         "select person_id, name, created_at, disabled_at from gateway_person order by person_id",
@@ -98,10 +90,7 @@ fn read_person(row: &Row<'_>) -> Result<Person, StoreError> {
         name: name.parse().map_err(|_| corrupt("name"))?,
         roles: Vec::new(),
         created_at: time(row.get(2)?).ok_or_else(|| corrupt("created_at"))?,
-        disabled_at: match row.get::<_, Option<i64>>(3)? {
-            Some(micros) => Some(time(micros).ok_or_else(|| corrupt("disabled_at"))?),
-            None => None,
-        },
+        disabled_at: some_time(row, 3, "gateway_person", "disabled_at")?,
     })
 }
 
@@ -119,11 +108,7 @@ fn roles(db: &Connection) -> Result<HashMap<PersonId, Vec<Role>>, StoreError> {
 }
 
 /// Gives an agent these owners and no other; `false` if it is not registered.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`]; also where a person is unknown.
-pub fn set_owners(
+pub(super) fn set_owners(
     db: &Connection,
     agent: &AgentId,
     owners: &[PersonId],
@@ -166,58 +151,4 @@ fn person_id(row: &Row<'_>, index: usize) -> Result<PersonId, StoreError> {
 
 fn bytes(id: PersonId) -> [u8; 16] {
     id.as_uuid().into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::sqlite::{
-        fixture::{at, database},
-        identities, register_agent,
-    };
-
-    fn person(micros: i64, name: &str, roles: &[&str]) -> Person {
-        Person {
-            id: PersonId::at(at(micros)),
-            name: name.parse().unwrap(),
-            roles: roles.iter().map(|it| it.parse().unwrap()).collect(),
-            created_at: at(micros),
-            disabled_at: None,
-        }
-    }
-
-    #[test]
-    fn people_read_back_as_they_were_changed_and_no_two_share_a_name() {
-        let db = database();
-        let mut ann = person(1, "Ann", &["ops", "security"]);
-        assert!(insert_person(&db, &ann).unwrap());
-        assert!(!insert_person(&db, &person(2, "Ann", &["lead"])).unwrap());
-        assert_eq!(people(&db).unwrap(), [ann.clone()]);
-        ann.roles = vec!["lead".parse().unwrap()];
-        assert!(change_person(&db, ann.id, Some(&ann.roles), None).unwrap());
-        assert_eq!(people(&db).unwrap(), [ann.clone()]);
-        ann.disabled_at = Some(at(3));
-        assert!(change_person(&db, ann.id, None, Some(ann.disabled_at)).unwrap());
-        assert_eq!(people(&db).unwrap(), [ann.clone()]);
-        assert!(change_person(&db, ann.id, None, Some(None)).unwrap());
-        assert_eq!(people(&db).unwrap()[0].disabled_at, None);
-        assert!(!change_person(&db, PersonId::at(at(4)), None, None).unwrap(), "who?");
-    }
-
-    #[test]
-    fn the_last_owners_count_and_only_of_an_agent_that_is_there() {
-        let db = database();
-        let (ann, bob, agent) =
-            (person(1, "Ann", &[]), person(2, "Bob", &[]), "a".parse().unwrap());
-        insert_person(&db, &ann).unwrap();
-        insert_person(&db, &bob).unwrap();
-        assert!(!set_owners(&db, &agent, &[ann.id]).unwrap());
-        register_agent(&db, &agent, at(1)).unwrap();
-        for owners in [vec![ann.id, bob.id], vec![bob.id], Vec::new()] {
-            assert!(set_owners(&db, &agent, &owners).unwrap());
-            let mut sorted = owners;
-            sorted.sort();
-            assert_eq!(identities(&db).unwrap().agents[0].owners, sorted);
-        }
-    }
 }

@@ -1,33 +1,31 @@
 //! The last run of the server.
 
 use gov_core::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, Row, params};
 
-use super::time;
+use super::{some_time, time};
 use crate::store::{Run, StoreError};
 
+const TABLE: &str = "gateway_run";
+
 /// The last run of the server; `None` before the first.
-///
-/// # Errors
-///
-/// [`StoreError`].
-pub fn last_run(db: &Connection) -> Result<Option<Run>, StoreError> {
-    let corrupt = |column| StoreError::Corrupt { table: "gateway_run", column };
-    let row = db
-        .prepare_cached("select boot_id, started_at, ended_at from gateway_run")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?)))
-        .optional()?;
-    let Some((boot_id, started_at, ended_at)) = row else { return Ok(None) };
-    let started_at = time(started_at).ok_or_else(|| corrupt("started_at"))?;
-    Ok(Some(Run { boot_id, started_at, ended_at: ended_at.and_then(time) }))
+pub(super) fn last(db: &Connection) -> Result<Option<Run>, StoreError> {
+    let mut last = db.prepare_cached("select boot_id, started_at, ended_at from gateway_run")?;
+    let mut rows = last.query([])?;
+    rows.next()?.map(read).transpose()
+}
+
+fn read(row: &Row<'_>) -> Result<Run, StoreError> {
+    let corrupt = StoreError::Corrupt { table: TABLE, column: "started_at" };
+    Ok(Run {
+        boot_id: row.get(0)?,
+        started_at: time(row.get(1)?).ok_or(corrupt)?,
+        ended_at: some_time(row, 2, TABLE, "ended_at")?,
+    })
 }
 
 /// Replaces the last run.
-///
-/// # Errors
-///
-/// [`StoreError::Unavailable`].
-pub fn put_run(db: &Connection, run: &Run) -> Result<(), StoreError> {
+pub(super) fn put(db: &Connection, run: &Run) -> Result<(), StoreError> {
     db.prepare_cached(
         "insert into gateway_run (one, boot_id, started_at, ended_at) values (1, ?1, ?2, ?3)
          on conflict (one) do update set
@@ -40,21 +38,4 @@ pub fn put_run(db: &Connection, run: &Run) -> Result<(), StoreError> {
         run.ended_at.map(Timestamp::as_micros),
     ])?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::sqlite::fixture::{at, database};
-
-    #[test]
-    fn there_is_one_last_run() {
-        let db = database();
-        assert_eq!(last_run(&db).unwrap(), None);
-        let mut run = Run { boot_id: "b".into(), started_at: at(1), ended_at: None };
-        put_run(&db, &run).unwrap();
-        run.ended_at = Some(at(2));
-        put_run(&db, &run).unwrap();
-        assert_eq!(last_run(&db).unwrap(), Some(run));
-    }
 }
