@@ -16,9 +16,10 @@ use crate::cargo;
 /// case (see `line`), and knows `--once`, one quick round that says nothing about goals.
 const BENCHES: &[(&str, &str)] = &[
     ("deferred-audit", "deferred_audit"),
+    ("escalation", "escalation"),
+    ("retention", "event_store"),
     ("check", "check"),
     ("judge", "judge"),
-    ("retention", "event_store"),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]

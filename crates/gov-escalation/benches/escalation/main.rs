@@ -1,0 +1,87 @@
+//! What firing costs, beside the naive way, in the same run.
+//!
+//! One JSON object a line; `--once` is the quick form, whose ratios are not judged. The naive way
+//! is the one that the design describes: select what is due, then one transaction a row, with the
+//! same effects. PostgreSQL is measured where `GOV_TEST_POSTGRES_URL` names a server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a bench measures with the real clock, and stops at the first surprise"
+)]
+
+mod idle;
+mod naive;
+mod ours;
+
+use std::io::Write as _;
+
+use gov_escalation::store::{postgres, sqlite};
+use gov_store::fresh_database;
+use metrics_util::debugging::DebuggingRecorder;
+
+/// At most so many timers a transaction.
+const BATCH: u32 = 500;
+
+struct Settings {
+    once: bool,
+    /// How many timers are due at once.
+    timers: u32,
+}
+
+/// What one way has done.
+struct Run {
+    timers_per_second: f64,
+    commits: u64,
+    /// None where the server keeps them to itself.
+    fsyncs: Option<u64>,
+}
+
+impl Settings {
+    fn print(&self, database: &str, ours: &Run, naive: &Run) {
+        let ratio = ours.timers_per_second / naive.timers_per_second;
+        let syncs = |run: &Run| run.fsyncs.map_or_else(|| "?".to_owned(), |it| it.to_string());
+        let case = format!(
+            "{} timers due at once on {database}: {} commits, {} fsyncs; the naive way {} and {}",
+            self.timers,
+            ours.commits,
+            syncs(ours),
+            naive.commits,
+            syncs(naive)
+        );
+        let met = (!self.once).then_some(ratio >= 20.0);
+        say(&serde_json::json!({
+            "bench": "escalation", "case": case, "ours": round(ours.timers_per_second),
+            "baseline": round(naive.timers_per_second), "unit": "timers/s", "ratio": round(ratio),
+            "goal": ">=20", "met": met,
+        }));
+    }
+}
+
+fn say(line: &serde_json::Value) {
+    std::io::stdout().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn main() {
+    let once = std::env::args().any(|it| it == "--once");
+    let settings = Settings { once, timers: if once { 1_000 } else { 10_000 } };
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    metrics::set_global_recorder(recorder).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let naive = naive::on_sqlite(settings.timers);
+    let ours = runtime.block_on(ours::on_sqlite(settings.timers, &snapshots));
+    settings.print("SQLite, synchronous=FULL", &ours, &naive);
+    runtime.block_on(async {
+        let Some(pool) = fresh_database::postgres(&[&postgres::COMPONENT]).await else { return };
+        let (pool, durability) = ours::with_indexes(pool).await;
+        let naive = naive::on_postgres(&pool, settings.timers).await;
+        let ours = ours::on_postgres(&pool, settings.timers).await;
+        settings.print(&format!("PostgreSQL, {durability}"), &ours, &naive);
+    });
+    let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
+    runtime.block_on(idle::statements_per_second(&settings, &file));
+}

@@ -1,0 +1,103 @@
+//! Our way: batches.
+
+use std::{sync::Arc, time::Instant};
+
+use gov_core::{Clock as _, Timestamp, clock::ManualClock};
+use gov_escalation::store::{
+    Fired,
+    conformance::{Backend, RUNG, request},
+    postgres::PgApprovalStore,
+    sqlite::{self, SqliteApprovalStore},
+};
+use gov_store::fresh_database;
+use metrics_util::debugging::{DebugValue, Snapshotter};
+use sqlx::{PgPool, Row as _, postgres::PgConnectOptions};
+use tokio::task::JoinSet;
+
+use super::{BATCH, Run};
+
+pub(crate) async fn on_sqlite(timers: u32, snapshots: &Snapshotter) -> Run {
+    let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
+    let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
+    let store: Arc<dyn Backend> = Arc::new(SqliteApprovalStore::new(writer, readers));
+    arm(&store, timers).await;
+    // Whatever was counted before does not count.
+    let _ = fsyncs(snapshots);
+    let run = fire(&*store, timers).await;
+    let fsyncs = fsyncs(snapshots);
+    file.database.close().await;
+    Run { fsyncs: Some(fsyncs), ..run }
+}
+
+pub(crate) async fn on_postgres(pool: &PgPool, timers: u32) -> Run {
+    let store: Arc<dyn Backend> = Arc::new(PgApprovalStore::new(pool.clone()));
+    arm(&store, timers).await;
+    sqlx::query("analyze").execute(pool).await.unwrap();
+    fire(&*store, timers).await
+}
+
+/// The same database, as a server opens it, and how durable it is.
+pub(crate) async fn with_indexes(pool: PgPool) -> (PgPool, String) {
+    let sql = "select current_database(), current_setting('fsync'),
+               current_setting('synchronous_commit')";
+    let row = sqlx::query(sql).fetch_one(&pool).await.unwrap();
+    let durability = format!(
+        "fsync={}, synchronous_commit={}",
+        row.get::<String, _>(1),
+        row.get::<String, _>(2)
+    );
+    let server: PgConnectOptions = std::env::var("GOV_TEST_POSTGRES_URL").unwrap().parse().unwrap();
+    let options = server.database(row.get(0));
+    (PgPool::connect_with(options).await.unwrap(), durability)
+}
+
+/// Opens approvals whose first rung is over at the same time.
+async fn arm(store: &Arc<dyn Backend>, timers: u32) {
+    arm_at(store, timers, ManualClock::default().now()).await;
+}
+
+/// The same, at a time of the caller's choice.
+pub(crate) async fn arm_at(store: &Arc<dyn Backend>, timers: u32, now: Timestamp) {
+    let mut submits = JoinSet::new();
+    for number in 0..timers {
+        let store = Arc::clone(store);
+        submits.spawn(async move { store.submit(request(number), now).await.unwrap() });
+        if submits.len() == 256 {
+            submits.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(submitted) = submits.join_next().await {
+        assert!(submitted.unwrap().position.is_some());
+    }
+}
+
+async fn fire(store: &dyn Backend, timers: u32) -> Run {
+    let late = ManualClock::default().now() + RUNG;
+    let started = Instant::now();
+    let (mut fired, mut commits) = (0, 0);
+    loop {
+        let batch = store.fire_due(late, BATCH).await.unwrap();
+        if batch == Fired::default() {
+            break;
+        }
+        (fired, commits) = (fired + batch.escalated, commits + 1);
+    }
+    let timers_per_second = f64::from(timers) / started.elapsed().as_secs_f64();
+    assert_eq!(fired, timers);
+    assert_eq!(store.end().await.unwrap(), 3 * u64::from(timers));
+    Run { timers_per_second, commits, fsyncs: None }
+}
+
+/// Fsyncs since the last call, as gov-store counts: one a commit, two a checkpoint.
+fn fsyncs(snapshots: &Snapshotter) -> u64 {
+    let all = snapshots.snapshot().into_vec();
+    let counted = all.into_iter().map(|(key, _, _, value)| {
+        let weight = match key.key().name() {
+            "gov_store_commits_total" => 1,
+            "gov_store_checkpoints_total" => 2,
+            _ => 0,
+        };
+        if let DebugValue::Counter(counted) = value { weight * counted } else { 0 }
+    });
+    counted.sum()
+}
