@@ -12,10 +12,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 
 use gov_core::{Clock, Health, Redactor, Timestamp};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
-use gov_escalation::{
-    chain::Chain,
-    store::{postgres::PgApprovalStore, sqlite::SqliteApprovalStore},
-};
+use gov_escalation::chain::Chain;
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +44,7 @@ use crate::{
     policy::{PolicySet, Starter, normalise::Protected},
     registry::Registry,
     run,
-    storage::{Kind, Storage},
+    storage::Storage,
     store::{Contents, GatewayStore, StoredPolicy},
 };
 
@@ -156,17 +153,7 @@ impl Server {
         );
         let event_work = EventWork::start(event_store, &log.signed, config, &clock);
         let (queue, deciders) = (log.queue.clone(), Arc::clone(&directory));
-        let approvals = match &storage.kind {
-            Kind::Embedded { database } => {
-                let (writer, readers) = (database.writer.clone(), database.readers.clone());
-                let store = SqliteApprovalStore::new(writer, readers);
-                Approvals::open(store, config, queue, deciders, &clock)
-            }
-            Kind::Shared { pool } => {
-                let store = PgApprovalStore::new(pool.clone());
-                Approvals::open(store, config, queue, deciders, &clock)
-            }
-        };
+        let approvals = Approvals::open(&storage.kind, config, queue, deciders, &clock);
         let desk = approvals.desk.clone();
         let gate = Arc::new(Gate::new(
             registry.clone(),

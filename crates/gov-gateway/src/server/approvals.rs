@@ -10,7 +10,9 @@ use gov_escalation::{
     SenderConfig,
     approvals::ApprovalsConfig,
     chain::Fallback,
-    store::{ApprovalStore, History, Outbox},
+    store::{
+        ApprovalStore, History, Outbox, postgres::PgApprovalStore, sqlite::SqliteApprovalStore,
+    },
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,7 @@ use crate::{
     approvals::{ApprovalFeed, Desk, DeskConfig},
     config::Config,
     identity::Directory,
+    storage::Kind,
 };
 
 /// Asks people, and gives silence its consequences.
@@ -37,8 +40,28 @@ pub(super) struct Approvals {
 }
 
 impl Approvals {
-    /// Starts what works on `store`, whichever backend that is.
-    pub(super) fn open<S: ApprovalStore + Outbox + History + 'static>(
+    /// Starts what works on the approvals in this database.
+    pub(super) fn open(
+        kind: &Kind,
+        config: &Config,
+        queue: DeferredAuditQueue,
+        directory: Arc<Directory>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        match kind {
+            Kind::Embedded { database } => {
+                let (writer, readers) = (database.writer.clone(), database.readers.clone());
+                let store = SqliteApprovalStore::new(writer, readers);
+                Self::open_on(store, config, queue, directory, clock)
+            }
+            Kind::Shared { pool } => {
+                let store = PgApprovalStore::new(pool.clone());
+                Self::open_on(store, config, queue, directory, clock)
+            }
+        }
+    }
+
+    fn open_on<S: ApprovalStore + Outbox + History + 'static>(
         store: S,
         config: &Config,
         queue: DeferredAuditQueue,
