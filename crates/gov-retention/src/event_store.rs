@@ -3,10 +3,13 @@
 //! [`AuditEventStore`] is the contract; `sqlite` and `postgres` keep it, and `conformance` is the
 //! contract as tests. A backend is done when it passes.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod check;
 #[cfg(feature = "test-util")]
 pub mod conformance;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod day;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod meters;
 mod page;
 #[cfg(feature = "postgres")]

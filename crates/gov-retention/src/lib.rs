@@ -1,5 +1,3 @@
-//! Keeps audit events where they are found again.
-//!
-//! [`event_store`] is the contract. Start reading there.
+#![doc = include_str!("../README.md")]
 
 pub mod event_store;

@@ -1,6 +1,8 @@
 //! What an event store reports about itself, through the `metrics` facade.
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, counter};
+#[cfg(feature = "sqlite")]
+use metrics::{Gauge, gauge};
 use parking_lot::Mutex;
 
 use super::{Appended, StoreError};
@@ -12,7 +14,9 @@ pub(super) struct Meters {
     known: Counter,
     append_errors: Counter,
     query_errors: Counter,
+    #[cfg(feature = "sqlite")]
     open_files: Gauge,
+    #[cfg(feature = "sqlite")]
     unreadable_days: Gauge,
     /// Why the last append failed; `None` after one that did not.
     failing: Mutex<Option<String>>,
@@ -25,7 +29,9 @@ impl Meters {
             known: counter!("gov_retention_known_total"),
             append_errors: counter!("gov_retention_append_errors_total"),
             query_errors: counter!("gov_retention_query_errors_total"),
+            #[cfg(feature = "sqlite")]
             open_files: gauge!("gov_retention_open_files"),
+            #[cfg(feature = "sqlite")]
             unreadable_days: gauge!("gov_retention_unreadable_days"),
             failing: Mutex::default(),
         }
@@ -60,10 +66,12 @@ impl Meters {
         result
     }
 
+    #[cfg(feature = "sqlite")]
     pub(super) fn open_files(&self, count: usize) {
         self.open_files.set(gauge_of(count));
     }
 
+    #[cfg(feature = "sqlite")]
     pub(super) fn unreadable_days(&self, count: usize) {
         self.unreadable_days.set(gauge_of(count));
     }
@@ -86,6 +94,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+#[cfg(feature = "sqlite")]
 #[expect(clippy::cast_precision_loss, reason = "a gauge; so many files no machine has")]
 fn gauge_of(count: usize) -> f64 {
     count as f64
