@@ -245,8 +245,9 @@ impl SignedLog {
 
     async fn look(&self) -> Result<LogHead, ReadLogError> {
         let gone = || ReadLogError::Corrupt("it has no head".to_owned());
-        let head = self.inner.backend.head().await?.ok_or_else(gone)?;
+        // Asked first: what is told meanwhile may be ahead of the head that comes back.
         let (wanted, known) = (self.epoch(), self.inner.committed.borrow().size);
+        let head = self.inner.backend.head().await?.ok_or_else(gone)?;
         if head.epoch != wanted {
             return Err(ReadLogError::OtherEpoch { wanted, found: head.epoch });
         }

@@ -12,6 +12,7 @@
 
 mod naive;
 mod parts;
+mod postgres;
 
 use std::{io::Write as _, sync::Arc, time::Instant};
 
@@ -70,7 +71,7 @@ fn main() {
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
     metrics::set_global_recorder(recorder).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let naive_records = if once { 200 } else { 4_000 };
     let full = naive::records_per_second(naive_records, "full");
     let normal = naive::records_per_second(naive_records, "normal");
@@ -99,6 +100,7 @@ fn main() {
     parts::submit_latency(&settings, &runtime);
     parts::full_verify(&settings, &runtime);
     parts::log_overhead(&settings, &runtime);
+    postgres::shared_log(&settings, &runtime);
 }
 
 /// Records a second, and fsyncs of the log's file for each thousand of them.

@@ -13,7 +13,7 @@
 use std::{fmt, sync::Arc, task::Poll};
 
 use async_trait::async_trait;
-use gov_core::{ActionDigest, AuditEventKind, Clock, Payload, RecordId};
+use gov_core::{ActionDigest, AuditEventKind, Clock, Health as _, HealthState, Payload, RecordId};
 
 use super::{LogHead, SignedLog};
 use crate::{
@@ -75,6 +75,7 @@ macro_rules! for_each_log_rule {
         $rule!(a_dead_letter_stays_one_and_a_logged_record_never_becomes_one);
         $rule!(somebody_elses_append_is_noticed_and_gone_on_from);
         $rule!(whoever_looks_again_is_told_what_somebody_else_appended);
+        $rule!(who_looks_while_others_append_raises_no_alarm);
         $rule!(two_who_append_at_once_share_one_sequence);
         $rule!(the_same_records_handed_in_by_two_at_once_land_once);
         $rule!(a_receipt_proves_its_record_and_no_other);
@@ -231,6 +232,21 @@ pub async fn whoever_looks_again_is_told_what_somebody_else_appended(it: &dyn De
     committed.borrow_and_update();
     second.refresh().await.unwrap();
     assert!(!committed.has_changed().unwrap(), "nothing new is told");
+}
+
+/// What this process appends meanwhile is no rollback.
+pub async fn who_looks_while_others_append_raises_no_alarm(it: &dyn Deployment) {
+    let (log, other) = (it.open().await, it.open().await);
+    let (ours, theirs) = (it.records(60), it.records(60));
+    let look = async {
+        let mut size = 0;
+        while size < 120 {
+            size = log.refresh().await.unwrap().size;
+            assert!(told(&log).size >= size);
+        }
+    };
+    tokio::join!(in_batches(&log, &ours, 1), in_batches(&other, &theirs, 1), look);
+    assert_eq!(log.health(), HealthState::Healthy);
 }
 
 /// Each keeps its own order, and nothing is lost or there twice.
