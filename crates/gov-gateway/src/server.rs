@@ -128,8 +128,8 @@ impl Server {
             opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
         let storage = Storage::open(&config.database, &data_dir, &clock).await?;
         let store = Arc::clone(&storage.store);
-        let log = Log::open(config, &data_dir, &clock).await?;
-        let event_store = events::in_files(&data_dir.events(), &clock).await?;
+        let log = Log::open(&storage.kind, config, &data_dir, &clock).await?;
+        let event_store = events::open(&storage.kind, &data_dir.events(), &clock).await?;
 
         let (contents, admin_token) = begin(&*store, &node, now).await?;
         let follower = FeedFollower::new(

@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use gov_core::{Clock, Health, HealthState, Timestamp};
 use gov_deferred_audit::SignedLog;
-use gov_retention::event_store::{AuditEventStore, sqlite::SqliteEventStore};
+use gov_retention::event_store::{
+    AuditEventStore, postgres::PgEventStore, sqlite::SqliteEventStore,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -15,6 +17,7 @@ use crate::{
     config::Config,
     events::{Events, EventsConfig, WAIT},
     log_follower::{LogFollower, LogFollowerConfig, Progress},
+    storage::Kind,
 };
 
 /// The least that the follower gets at the end.
@@ -34,12 +37,24 @@ impl OwnedStore for SqliteEventStore {
     }
 }
 
-/// The store of a server whose state lies in its data directory.
-pub(super) async fn in_files(
+#[async_trait]
+impl OwnedStore for PgEventStore {
+    async fn close(&self) {
+        self.close().await;
+    }
+}
+
+/// The store beside the rest of the state: in files of the data directory, or in the database that
+/// gateways share.
+pub(super) async fn open(
+    kind: &Kind,
     dir: &Path,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn OwnedStore>, StartError> {
-    Ok(Arc::new(SqliteEventStore::open(dir, Arc::clone(clock)).await?))
+    Ok(match kind {
+        Kind::Embedded { .. } => Arc::new(SqliteEventStore::open(dir, Arc::clone(clock)).await?),
+        Kind::Shared { pool } => Arc::new(PgEventStore::new(pool.clone())),
+    })
 }
 
 /// What works on the event store while the server runs.

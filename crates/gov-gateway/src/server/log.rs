@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Ended, StartError, health::OutsidePlace};
-use crate::{config::Config, data_dir::DataDir, page::log_status::LogStatus};
+use crate::{config::Config, data_dir::DataDir, page::log_status::LogStatus, storage::Kind};
 
 /// How many panics of the sink in a row end the drainer.
 const MAX_RESTARTS: u32 = 10;
@@ -31,15 +31,22 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens log and spool, and starts what works on them.
+    /// Opens log and spool, and starts what works on them: the log beside the rest of the state,
+    /// the spool always in the data directory.
     pub(super) async fn open(
+        kind: &Kind,
         config: &Config,
         data_dir: &DataDir,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let paths = log_config(config, data_dir);
         let outside_copy = paths.outside_copy.clone();
-        let signed = SignedLog::open(paths, Arc::clone(clock)).await?;
+        let signed = match kind {
+            Kind::Embedded { .. } => SignedLog::open(paths, Arc::clone(clock)).await?,
+            Kind::Shared { pool } => {
+                SignedLog::open_postgres(pool.clone(), paths.places(), Arc::clone(clock)).await?
+            }
+        };
         let queue_config = QueueConfig::in_dir(data_dir.path());
         let queue_clock = Arc::clone(clock);
         let opened = tokio::task::spawn_blocking(move || {
