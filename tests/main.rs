@@ -8,6 +8,7 @@
     reason = "helpers of tests fail by panicking, like the tests"
 )]
 
+mod approved;
 mod disk_full;
 mod exported;
 mod flipped_bytes;
@@ -19,3 +20,4 @@ mod place;
 mod refused;
 mod rolled_back;
 mod server;
+mod two_gateways;

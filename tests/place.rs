@@ -16,11 +16,21 @@ pub(crate) const AGENT: &str = "coder";
 /// A home directory; what lies in it goes with it.
 pub(crate) struct Place {
     home: tempfile::TempDir,
+    /// Settings that every command here is given, by their environment variables.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: tempfile::tempdir().unwrap(), settings: Vec::new() }
+    }
+
+    /// A place whose server shares a database, and the log in it, with others.
+    pub(crate) fn sharing(database_url: &str, keys: &Path) -> Self {
+        let keys = keys.to_str().unwrap().to_owned();
+        let settings =
+            vec![("GOV__DATABASE__URL", database_url.to_owned()), ("GOV__LOG__KEY_DIR", keys)];
+        Self { settings, ..Self::new() }
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -37,6 +47,7 @@ impl Place {
         let mut command = Command::new(program);
         let data = self.home.path().join("data");
         command.env_clear().env("HOME", self.home.path()).env("XDG_DATA_HOME", data);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.home.path());
         command
     }
@@ -78,6 +89,18 @@ impl Place {
     /// A new token of an admin, made while no server runs.
     pub(crate) fn admin_token(&self) -> String {
         self.token(&["--scope", "admin"])
+    }
+
+    /// A new token of an auditor, made while no server runs.
+    pub(crate) fn auditor_token(&self) -> String {
+        self.token(&["--scope", "auditor"])
+    }
+
+    /// A person with these roles, and a token of theirs, made while no server runs.
+    pub(crate) fn approver_token(&self, name: &str, roles: &[&str]) -> String {
+        let roles: Vec<_> = roles.iter().flat_map(|it| ["--role", it]).collect();
+        self.run(&[&["people", "add", name], roles.as_slice()].concat()).ok();
+        self.token(&["--scope", "approver", "--person", name])
     }
 
     fn token(&self, of: &[&str]) -> String {

@@ -59,6 +59,18 @@ impl Server {
         check(self.address, token, command).unwrap()
     }
 
+    /// Reads a route.
+    #[track_caller]
+    pub(crate) fn get(&self, token: &str, path: &str) -> Reply {
+        send(self.address, token, &format!("GET {path}"), &Value::Null).unwrap()
+    }
+
+    /// Sends JSON to a route.
+    #[track_caller]
+    pub(crate) fn post(&self, token: &str, path: &str, body: &Value) -> Reply {
+        send(self.address, token, &format!("POST {path}"), body).unwrap()
+    }
+
     /// Ends it by a signal and gives its exit code and its messages.
     pub(crate) fn end(mut self, signal: Signal) -> (Option<i32>, String) {
         rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
@@ -100,11 +112,22 @@ impl Reply {
 /// Asks about one shell command, over a connection of its own; an error where no whole answer came.
 pub(crate) fn check(address: SocketAddr, token: &str, command: &str) -> io::Result<Reply> {
     let action = json!({"kind": "bash", "command": command, "cwd": "/home/me/shop"});
-    let body = json!({"agent_id": AGENT, "action": action}).to_string();
+    let body = json!({"agent_id": AGENT, "action": action});
+    send(address, token, "POST /v1/actions/check", &body)
+}
+
+/// Sends JSON (`null`: nothing) to a route, given as method and path.
+pub(crate) fn send(
+    address: SocketAddr,
+    token: &str,
+    route: &str,
+    body: &Value,
+) -> io::Result<Reply> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let head = format!(
-        "POST /v1/actions/check HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+        "{route} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
          authorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
