@@ -74,6 +74,8 @@ fn walk(stage: &mut Stage) -> Result<()> {
     let answer = stage.run(CHECK, 0)?;
     let record = record_in(&answer)?;
 
+    approve(stage)?;
+
     stage.say("The signed log as static files, while the server runs.");
     stage.run("gov audit export \"$DIR/export\" --data-dir \"$DIR/data\"", 0)?;
     stage.run(&format!("grep -rhao '{{[^}}]*{record}[^}}]*}}' \"$DIR/export/tile/entries\""), 0)?;
@@ -91,9 +93,61 @@ fn walk(stage: &mut Stage) -> Result<()> {
         .run("cmp \"$DIR/export/tile/entries/000.p/\"* \"$DIR/forged/tile/entries/000.p/\"*", 1)?;
     stage.run("gov audit verify --export \"$DIR/forged\" --key \"$DIR/vkey\"", 1)?;
 
+    stage.say("And what happened, as it is searched: the newest first.");
+    stage.run("GOV_TOKEN=$(cat \"$DIR/admin.token\") gov audit events --limit 5", 0)?;
+
     stage.say("The server stops in order: nothing is left behind.");
     stage.stop()?;
     stage.close()
+}
+
+/// A call that a person must allow: held, approved, done once.
+fn approve(stage: &mut Stage) -> Result<()> {
+    stage.say("Pushing by force waits for a person. Here is one, with a token that decides.");
+    stage.run("GOV_TOKEN=$(cat \"$DIR/admin.token\") gov people add alice --role ops", 0)?;
+    let created = stage.run(
+        "GOV_TOKEN=$(cat \"$DIR/admin.token\") gov tokens create --scope approver --person alice",
+        0,
+    )?;
+    stage.write_secret("alice.token", &token_in(&created)?)?;
+
+    stage.say("The agent's push is held: exit code 2, and the model reads what it waits for.");
+    stage.write("push.json", &hook_call("git push --force origin main"))?;
+    stage.run_and_read(HOOK_PUSH, 2, "apr_")?;
+
+    stage.say("Alice sees the whole action, and says yes to exactly that one, by its digest. (In daily use: the page at /, or `gov login` and `gov approvals approve`.)");
+    let pending = stage.run(PENDING, 0)?;
+    let (id, digest) = approval_in(&pending)?;
+    stage.run(&decision(&id, &digest), 0)?;
+
+    stage.say("The same call goes through, once; the next one would be asked about again.");
+    stage.run(HOOK_PUSH, 0)?;
+    stage.run_and_read(HOOK_PUSH, 2, "apr_")?;
+    Ok(())
+}
+
+const HOOK_PUSH: &str =
+    "gov hook claude-code --agent coder --token-file \"$DIR/agent.token\" < \"$DIR/push.json\"";
+
+const PENDING: &str = r#"curl --silent --show-error --fail "$GOV_URL/v1/approvals?status=pending" \
+    -H "authorization: Bearer $(cat "$DIR/alice.token")""#;
+
+fn decision(id: &str, digest: &str) -> String {
+    format!(
+        r#"curl --silent --show-error --fail "$GOV_URL/v1/approvals/{id}/decision" \
+    -H "authorization: Bearer $(cat "$DIR/alice.token")" -H 'content-type: application/json' \
+    -d '{{"decision": "approve", "digest": "{digest}", "comment": "agreed on"}}'"#
+    )
+}
+
+/// Id and digest of the first approval of a list.
+fn approval_in(list: &str) -> Result<(String, String)> {
+    let list: Value = serde_json::from_str(list).context("the list is not JSON")?;
+    let field = |name: &str| {
+        let value = list.pointer(&format!("/items/0/{name}")).and_then(Value::as_str);
+        value.map(str::to_owned).with_context(|| format!("no approval with `{name}` is listed"))
+    };
+    Ok((field("id")?, field("digest")?))
 }
 
 const CHECK: &str = r#"curl --silent --show-error --fail "$GOV_URL/v1/actions/check" \
@@ -127,6 +181,13 @@ mod tests {
         let text = format!("admin token (gov_url, shown once): {secret}\n");
         assert_eq!(token_in(&text).unwrap(), secret);
         assert!(token_in("no token at all").is_err());
+    }
+
+    #[test]
+    fn an_approval_is_read_from_a_list_and_an_empty_list_is_an_error() {
+        let list = r#"{"items": [{"id": "apr_1", "digest": "ab"}], "next": null}"#;
+        assert_eq!(approval_in(list).unwrap(), ("apr_1".to_owned(), "ab".to_owned()));
+        assert!(approval_in(r#"{"items": [], "next": null}"#).is_err());
     }
 
     #[test]
