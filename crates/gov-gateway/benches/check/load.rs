@@ -77,32 +77,43 @@ impl Plan {
     }
 
     fn request(&self, address: SocketAddr, token: &str) -> Vec<u8> {
-        format!(
-            "POST /v1/actions/check HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-             authorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n{}",
-            self.body.len(),
-            self.body
-        )
-        .into_bytes()
+        request("POST /v1/actions/check", address, token, &self.body)
     }
 }
 
-struct Client(BufReader<TcpStream>);
+/// A whole request to a route, given as method and path.
+pub(crate) fn request(route: &str, address: SocketAddr, token: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "{route} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         authorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// One connection.
+pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
-    fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream))
     }
 
-    fn ask(&mut self, request: &[u8], expected: &str) -> Duration {
+    /// Sends a whole request, and gives the answer with the time it took.
+    pub(crate) fn send(&mut self, request: &[u8]) -> (Duration, String) {
         let start = now();
         self.0.get_mut().write_all(request).unwrap();
         let (status, body) = self.answer();
         let span = start.elapsed();
         let text = String::from_utf8(body).unwrap();
         assert_eq!(status, 200, "{text}");
+        (span, text)
+    }
+
+    fn ask(&mut self, request: &[u8], expected: &str) -> Duration {
+        let (span, text) = self.send(request);
         let decision = format!("\"decision\":\"{expected}\"");
         assert!(expected == "ok" || text.contains(&decision), "wanted {expected}: {text}");
         span

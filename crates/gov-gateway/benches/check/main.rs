@@ -6,11 +6,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::cast_precision_loss,
     reason = "a program for people who measure: it fails by panicking and prints its results"
 )]
 
+mod approval;
 mod bare;
 mod load;
 mod server;
@@ -66,6 +68,24 @@ fn main() {
             let refused = if case.decision == "refuse" { asked } else { 0 };
             assert_eq!(recorded, refused, "the log must hold every refusal, and nothing else");
             report(case, connections, &ours, &bare);
+        }
+    }
+    approvals(if once { 4 } else { 400 });
+}
+
+/// Each step of an approval, beside the bare handler; the log must hold one use each.
+fn approvals(count: usize) {
+    let bare = Server::bare().measure(&plan(&CASES[0], 1, count, "ok"));
+    for durability in ["durable", "spooled"] {
+        let server = Server::gov(durability);
+        let spans = server.walk_approvals(count);
+        assert_eq!(server.stop_and_count_records("approval.consumed"), count, "one use each");
+        let steps = [("held", spans.held), ("decided", spans.decided), ("used", spans.used)];
+        for (step, spans) in steps {
+            let how = format!("approval {step}, {durability}, 1 connection: latency");
+            line(&format!("{how} p50"), micros(spans[count / 2]), micros(bare.p50), "us", "");
+            let p99 = spans[(count * 99 / 100).min(count - 1)];
+            line(&format!("{how} p99"), micros(p99), micros(bare.p99), "us", "");
         }
     }
 }

@@ -9,16 +9,23 @@ use std::{
 
 use serde_json::Value;
 
-use crate::load::{Figures, Plan};
+use crate::{
+    approval,
+    load::{Figures, Plan},
+};
 
 /// The agent that asks.
 pub(crate) const AGENT: &str = "bench";
+
+/// The person who decides.
+const PERSON: &str = "bench";
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
     token: String,
+    approver: String,
     data: Option<tempfile::TempDir>,
 }
 
@@ -30,20 +37,21 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Self::listening(child, String::new(), None)
+        Self::listening(child, [String::new(), String::new()], None)
     }
 
     /// `gov serve` on a fresh data directory, with the starter policy `balanced`.
     pub(crate) fn gov(durability: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let dir = data.path().join("gov");
-        let created = gov(&dir)
-            .args(["tokens", "create", "--scope", "agent", "--agent", AGENT, "--json"])
-            .output()
-            .unwrap();
-        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-        let created: Value = serde_json::from_slice(&created.stdout).unwrap();
-        let token = created["token"].as_str().unwrap().to_owned();
+        run(&dir, &["people", "add", PERSON]);
+        let agent = ["--scope", "agent", "--agent", AGENT];
+        let approver = ["--scope", "approver", "--person", PERSON];
+        let tokens = [agent, approver].map(|of| {
+            let created = run(&dir, &[&["tokens", "create", "--json"], of.as_slice()].concat());
+            let created: Value = serde_json::from_slice(&created).unwrap();
+            created["token"].as_str().unwrap().to_owned()
+        });
         let child = gov(&dir)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .env("GOV__DURABILITY__REFUSE", durability)
@@ -51,11 +59,15 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Self::listening(child, token, Some(data))
+        Self::listening(child, tokens, Some(data))
     }
 
     /// Waits for the line that names the address.
-    fn listening(mut child: Child, token: String, data: Option<tempfile::TempDir>) -> Self {
+    fn listening(
+        mut child: Child,
+        [token, approver]: [String; 2],
+        data: Option<tempfile::TempDir>,
+    ) -> Self {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let address = loop {
@@ -67,12 +79,17 @@ impl Server {
         };
         // Somebody must take what else it prints.
         std::thread::spawn(move || out.read_to_end(&mut Vec::new()));
-        Self { child, address, token, data }
+        Self { child, address, token, approver, data }
     }
 
     /// Runs `plan` against this server.
     pub(crate) fn measure(&self, plan: &Plan) -> Figures {
         plan.run(self.address, &self.token, || cpu_time(self.child.id()))
+    }
+
+    /// Walks `count` approvals from the question to their use.
+    pub(crate) fn walk_approvals(&self, count: usize) -> approval::Spans {
+        approval::walk(self.address, [&self.token, &self.approver], count)
     }
 
     /// Stops the server in order, and counts its log's records of one kind.
@@ -84,8 +101,7 @@ impl Server {
             let data = self.data.as_ref().unwrap().path();
             (data.join("gov"), data.join("export"))
         };
-        let export = gov(&dir).args(["audit", "export"]).arg(&out).output().unwrap();
-        assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+        run(&dir, &["audit", "export", out.to_str().unwrap()]);
         let kind = format!("\"kind\":\"{kind}\"");
         count_in(&out.join("tile/entries"), kind.as_bytes())
     }
@@ -97,6 +113,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs `gov` to its end and gives what it printed.
+fn run(dir: &std::path::Path, arguments: &[&str]) -> Vec<u8> {
+    let ran = gov(dir).args(arguments).output().unwrap();
+    assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    ran.stdout
 }
 
 fn gov(dir: &std::path::Path) -> Command {
