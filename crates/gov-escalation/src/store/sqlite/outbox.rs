@@ -29,8 +29,13 @@ impl Outbox for SqliteApprovalStore {
         let (now, free_at) = (now.as_micros(), until.as_micros());
         self.write(move |tx| {
             let mut free = tx.prepare_cached(
+                // `+` keeps SQLite from walking all that was ever sent in the order that is asked for.
                 "select approval_id, position, notification_id, rung, notifier, content, attempts
-                 from escalation_outbox where free_at <= ?1 order by position limit ?2",
+                 from escalation_outbox
+                 where position in (
+                     select position from escalation_outbox where free_at <= ?1
+                     order by +position limit ?2
+                 ) order by position",
             )?;
             let mut take = tx.prepare_cached(
                 "update escalation_outbox
