@@ -231,6 +231,21 @@ async fn a_deadline_of_infinity_never_fires() {
     assert_eq!(store.get(id).await.unwrap().due_at, Some(Timestamp::MAX));
 }
 
+/// Only other hands leave such a timer behind.
+#[tokio::test]
+async fn the_timer_of_what_is_over_is_stopped_and_emits_nothing() {
+    let Some((pool, store)) = fresh().await else { return };
+    let now = ManualClock::default().now();
+    let id = submit(&store, 1, now).await;
+    let sql = "update escalation_approval set status = 'rejected' where approval_id = $1";
+    tamper(&pool, sql, id).await.unwrap();
+    let fired = store.fire_due(now + RUNG, 100).await.unwrap();
+    assert_eq!(fired, Fired { stale: 1, ..Fired::default() });
+    assert_eq!(store.fire_due(now + RUNG, 100).await.unwrap(), Fired::default());
+    assert_eq!(store.next_deadline().await.unwrap(), None);
+    assert_eq!(store.end().await.unwrap(), 2);
+}
+
 /// The contract can't make a write fail, so it is staged: the outbox is away for a while.
 #[tokio::test]
 async fn a_rung_does_not_move_without_its_message() {
