@@ -58,7 +58,7 @@ pub(super) async fn write(
 
 /// Stops the clocks of what is over, and sets aside what cannot be read.
 async fn put_away(tx: &mut PgConnection, planned: &[Planned]) -> Result<(), StoreError> {
-    let (mut ids, mut reasons) = (Vec::new(), Vec::new());
+    let (mut ids, mut generations, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for it in planned {
         match &it.plan {
             Plan::Step(_) => continue,
@@ -66,6 +66,7 @@ async fn put_away(tx: &mut PgConnection, planned: &[Planned]) -> Result<(), Stor
             Plan::SetAside(why) => reasons.push(Some(why.as_str())),
         }
         ids.push(it.id.as_uuid());
+        generations.push(it.generation);
     }
     if ids.is_empty() {
         return Ok(());
@@ -73,10 +74,11 @@ async fn put_away(tx: &mut PgConnection, planned: &[Planned]) -> Result<(), Stor
     sqlx::query(
         "update escalation_timer t
          set unreadable = new.why, due_at = case when new.why is null then null else t.due_at end
-         from unnest($1::uuid[], $2::text[]) as new (approval_id, why)
-         where t.approval_id = new.approval_id",
+         from unnest($1::uuid[], $2::bigint[], $3::text[]) as new (approval_id, generation, why)
+         where t.approval_id = new.approval_id and t.generation = new.generation",
     )
     .bind(ids)
+    .bind(generations)
     .bind(reasons)
     .execute(tx)
     .await?;
