@@ -1,6 +1,6 @@
 //! Two who want the same approval at once: exactly one gets it, whatever the order.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gov_core::{ApprovalId, AuditEventKind, Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
@@ -36,8 +36,9 @@ async fn no_race_has_two_winners_on_postgres() {
 }
 
 async fn race(store: Arc<dyn Backend>) {
-    let now = ManualClock::default().now();
     for first in (0..ROUNDS).step_by(FIELD as usize) {
+        // Each field in a millisecond of its own, so that its ids are the newest.
+        let now = ManualClock::default().now() + Duration::from_millis(first.into());
         let mut field = Vec::new();
         for number in first..first + FIELD {
             let submitted = store.submit(request(number), now).await.unwrap();
