@@ -171,6 +171,7 @@ pub async fn pages_stay_stable_while_events_are_added_on_either_side(store: &dyn
         store.append([early.clone(), late.clone()].concat(), Durability::Spooled).await.unwrap();
         while request.after.is_some() {
             let page = store.query(&span, &request).await.unwrap();
+            assert_ne!(page.next, request.after, "the pages stand still");
             request.after = page.next;
             found.extend(page.events);
         }

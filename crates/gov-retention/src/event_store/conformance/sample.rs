@@ -65,7 +65,10 @@ pub async fn all_in_pages(
         events.extend(page.events);
         match page.next {
             None => return events,
-            next => request.after = next,
+            next => {
+                assert_ne!(next, request.after, "the pages stand still");
+                request.after = next;
+            }
         }
     }
 }
