@@ -2,7 +2,7 @@
 
 use std::{task::Poll, time::Duration};
 
-use gov_core::{AuditEvent, Health as _, HealthState};
+use gov_core::{AuditEvent, EventId, Health as _, HealthState};
 use gov_retention::event_store::{
     Appended, AuditEventStore, Durability, EventFilter, StoreError,
     conformance::sample::{all, event, events, start},
@@ -133,5 +133,29 @@ async fn an_append_whose_caller_goes_away_takes_nobody_along() {
     drop(abandoned);
     assert_eq!(other.await.unwrap(), Appended { new: 1, known: 0 });
     assert_eq!(all(&store).await, [event(1, start()), event(2, start())]);
+    store.close().await;
+}
+
+/// Or two processes with the same events would wait for each other crosswise.
+#[tokio::test]
+async fn a_batch_is_written_in_the_order_of_its_keys() {
+    let Some(pool) = fresh_database::postgres(&[&COMPONENT]).await else { return };
+    run(
+        &pool,
+        "create table seen (n serial, id uuid not null);
+         create function note_row() returns trigger language plpgsql as $$ begin
+             insert into seen (id) values (new.event_id);
+             return new;
+         end $$;
+         create trigger note_row before insert on retention_event
+             for each row execute function note_row();",
+    )
+    .await;
+    let store = PgEventStore::new(pool.clone());
+    let batch: Vec<_> = [5, 2, 9, 1, 7].map(|n| event(n, start())).into();
+    store.append(batch, Durability::Spooled).await.unwrap();
+    let rows = sqlx::query("select id from seen order by n").fetch_all(&pool).await.unwrap();
+    let ids: Vec<_> = rows.iter().map(|it| EventId::from_uuid(it.try_get("id").unwrap())).collect();
+    assert_eq!(ids, [1, 2, 5, 7, 9].map(|n| event(n, start()).id));
     store.close().await;
 }
