@@ -113,7 +113,8 @@ impl Days {
     /// The file of `day`, made if it is missing.
     ///
     /// Waits while as many others are open as may be and all of them are in use. Today's waits for
-    /// nobody. Take no second lease while holding one.
+    /// nobody: when the day turns, yesterday's may be one too many for a while. Take no second lease
+    /// while holding one.
     pub(super) async fn lease(&self, day: Day) -> Result<Lease, LeaseError> {
         loop {
             // Made before the look at the state, so that a change after it is not missed.
