@@ -34,11 +34,19 @@ async fn two_nodes_write_two_thousand_records_each_into_one_gapless_log() {
 #[tokio::test]
 async fn nodes_that_start_at_once_on_an_empty_database_make_one_log_and_one_key() {
     let Some(it) = Nodes::new().await else { return };
-    let opened = {
-        let [a, b, c] = [0, 1, 2].map(|n| it.try_open(it.places_without_key(n)));
-        tokio::join!(a, b, c)
+    let component = &gov_deferred_audit::store::postgres::COMPONENT;
+    gov_store::postgres::migrate(&it.pool, component, it.clock().now()).await.unwrap();
+    // Nobody sees that there is no log before everybody asks.
+    let mut holder = it.pool.begin().await.unwrap();
+    let lock = "lock table audit_log_checkpoint in access exclusive mode";
+    sqlx::query(lock).execute(&mut *holder).await.unwrap();
+    let [a, b, c] = [0, 1, 2].map(|n| it.try_open(it.places_without_key(n)));
+    let together = async {
+        while it.waiting_for_a_lock().await.len() < 3 {}
+        holder.commit().await.unwrap();
     };
-    let opened = [opened.0, opened.1, opened.2];
+    let (a, b, c, ()) = tokio::join!(a, b, c, together);
+    let opened = [a, b, c];
     assert_eq!(opened.iter().filter(|log| log.is_ok()).count(), 1);
     for (n, log) in opened.into_iter().enumerate() {
         let key = it.places_without_key(n).keys.join("audit-log.e1.key");

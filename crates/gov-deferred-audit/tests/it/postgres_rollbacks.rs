@@ -159,6 +159,26 @@ async fn whoever_only_looks_notices_a_new_epoch_too() {
 }
 
 #[tokio::test]
+async fn an_epoch_that_begins_while_a_batch_waits_for_the_head_is_seen_by_that_batch() {
+    let Some(it) = Nodes::new().await else { return };
+    let log = it.node(0).await;
+    append(&log, &it.records(1)).await;
+    let mut other = it.pool.begin().await.unwrap();
+    let lock = "select 1 from audit_log_checkpoint for update";
+    sqlx::query(lock).execute(&mut *other).await.unwrap();
+    let begin = async {
+        while it.waiting_for_a_lock().await.is_empty() {}
+        let next = "insert into audit_log_checkpoint
+                    select 2, vkey, 0, root, note, null from audit_log_checkpoint";
+        sqlx::raw_sql(next).execute(&mut *other).await.unwrap();
+        other.commit().await.unwrap();
+    };
+    let (reason, ()) = tokio::join!(refused(&it, &log), begin);
+    assert!(reason.contains("the log is in epoch 2 now"), "{reason}");
+    assert_eq!(log.records_after(0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_node_that_knew_more_than_was_given_up_still_says_so() {
     let Some(it) = Nodes::new().await else { return };
     let (a, b) = (it.node(0).await, it.node(1).await);
