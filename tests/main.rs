@@ -9,6 +9,8 @@
 )]
 
 mod approved;
+mod add_up;
+mod books;
 mod disk_full;
 mod exported;
 mod flipped_bytes;
