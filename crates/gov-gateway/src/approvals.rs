@@ -19,7 +19,7 @@ use gov_deferred_audit::FollowerHandle;
 use gov_escalation::{
     Approvals,
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Status},
-    approvals::{Decided, Decision},
+    approvals::Decision,
     chain::Chain,
     store::{Applied, ApprovalFilter, ApprovalStore, History, StoreError},
     transition::Refusal,
@@ -27,8 +27,16 @@ use gov_escalation::{
 
 mod error;
 mod feed;
+mod summary;
+mod view;
 
-pub use self::{error::DeskError, feed::ApprovalFeed};
+pub use self::{
+    error::DeskError,
+    feed::ApprovalFeed,
+    view::{ApprovalList, ApprovalRow, ApprovalView, Decided},
+};
+use tokio_util::sync::CancellationToken;
+
 use crate::{check::Recorded, config::ApprovalDurability};
 
 /// Who acts where a policy overtakes an approval.
@@ -51,6 +59,7 @@ pub struct Desk {
     history: Arc<dyn History>,
     log: Arc<dyn LogWait>,
     clock: Arc<dyn Clock>,
+    closing: CancellationToken,
     config: Arc<DeskConfig>,
 }
 
@@ -102,7 +111,8 @@ impl Desk {
         config: DeskConfig,
     ) -> Self {
         let (history, store) = (Arc::clone(&store) as _, store as _);
-        Self { approvals, store, history, log, clock, config: Arc::new(config) }
+        let (closing, config) = (CancellationToken::new(), Arc::new(config));
+        Self { approvals, store, history, log, clock, closing, config }
     }
 
     /// The chain of this name, if it is configured.
@@ -168,7 +178,15 @@ impl Desk {
         id: ApprovalId,
         until: Timestamp,
     ) -> Result<Option<Approval>, DeskError> {
-        found(self.approvals.wait(id, until).await)
+        tokio::select! {
+            approval = self.approvals.wait(id, until) => found(approval),
+            () = self.closing.cancelled() => self.find(id).await,
+        }
+    }
+
+    /// From now on nobody waits for people: the server ends.
+    pub fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Takes a person's answer.
@@ -185,8 +203,9 @@ impl Desk {
     ) -> Result<Kept, DeskError> {
         let outcome = self.approvals.decide(id, decision, decider).await;
         self.log.nudge();
-        let Decided { approval, position } = outcome?;
-        Ok(Kept { approval, recorded: self.recorded(position).await? })
+        let made = outcome?;
+        let recorded = self.recorded(made.position).await?;
+        Ok(Kept { approval: made.approval, recorded })
     }
 
     /// What an agent whose action waits is answered for: the record of its request.

@@ -16,7 +16,7 @@ use gov_core::{Clock, Health};
 use gov_retention::event_store::AuditEventStore;
 use tower::ServiceExt as _;
 
-mod approvals;
+pub mod approvals;
 mod audit_events;
 mod auth;
 mod body;
@@ -30,9 +30,11 @@ mod policies;
 pub mod problem;
 mod readyz;
 mod tokens;
+mod whoami;
 
 pub use self::{guard::Guard, problem::Problem};
 use crate::{
+    approvals::Desk,
     check::Gate,
     identity::Directory,
     meters::{Meters, Route},
@@ -54,6 +56,10 @@ pub struct Parts {
     pub policies: Policies,
     /// Where audit events are found.
     pub event_store: Arc<dyn AuditEventStore>,
+    /// Where agents' requests meet people's answers.
+    pub desk: Desk,
+    /// How long `?wait=` waits at most: within `server.request_timeout`.
+    pub longest_wait: Duration,
     /// What `/readyz` asks.
     pub health: Arc<[Arc<dyn Health>]>,
     /// What `/metrics` prints.
@@ -116,6 +122,10 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/policies", get(policies::list).post(policies::activate))
         .route("/v1/policies/active", get(policies::active))
         .route("/v1/policies/rollback", post(policies::roll_back))
+        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals/{id}", get(approvals::get))
+        .route("/v1/approvals/{id}/decision", post(approvals::decide))
+        .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
         .merge(page::routes())
         .route("/healthz", get(healthz::healthz))

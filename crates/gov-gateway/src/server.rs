@@ -34,6 +34,7 @@ use crate::{
     founding::{self, Founded, IfLost},
     http::{
         Door, Guard, Parts,
+        approvals::LONGEST_WAIT,
         listener::{self, Limits},
     },
     identity::{Directory, TokenSecret},
@@ -178,6 +179,8 @@ impl Server {
             registry,
             policies,
             event_store: event_work.store(),
+            desk: approvals.desk.clone(),
+            longest_wait: longest_wait(config.server.request_timeout),
             health: health.into(),
             page: Arc::new(Page::new(log.status())),
             meters: Arc::clone(&meters),
@@ -215,7 +218,13 @@ impl Server {
     /// Serves until `shutdown`, then ends in order.
     pub async fn run(self, shutdown: CancellationToken) -> Ended {
         let Self { listener, door, limits, clock, .. } = self;
-        listener::run(listener, door, limits, Arc::clone(&clock), shutdown).await;
+        let desk = self.approvals.desk.clone();
+        let hang_up = async {
+            shutdown.cancelled().await;
+            desk.close();
+        };
+        let serving = listener::run(listener, door, limits, Arc::clone(&clock), shutdown.clone());
+        tokio::join!(serving, hang_up);
         info!("no more requests; flushing the signed log");
         let flush_until = clock.now() + self.log.flush_timeout;
         let changes = async {
@@ -363,6 +372,11 @@ fn missing_bound() -> BTreeMap<&'static str, u64> {
     let limits = SpoolLimits::default();
     let millis = u64::try_from(limits.sync_after.as_millis()).unwrap_or(u64::MAX);
     [("spooled_milliseconds", millis), ("spooled_bytes", limits.sync_bytes)].into()
+}
+
+/// Nine tenths of the time limit: the answer has the rest.
+fn longest_wait(request_timeout: Duration) -> Duration {
+    LONGEST_WAIT.min(request_timeout * 9 / 10)
 }
 
 fn protected(address: SocketAddr, data_dir: &DataDir) -> Protected {

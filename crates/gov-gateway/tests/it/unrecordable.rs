@@ -147,10 +147,11 @@ async fn start_with(
     let store = Arc::<Double>::default();
     let required = EventsConfig { required: required.to_vec(), ..EventsConfig::default() };
     let events = Events::new(Arc::clone(&store) as _, Arc::clone(&clock), required);
+    let desk = desk(log, &directory, &clock);
     let gate = Gate::new(
         registry.clone(),
         Keepers { recorder, events },
-        desk(log, &directory, &clock),
+        desk.clone(),
         Redactor::new([0; 32]),
         Arc::clone(&meters),
         Arc::clone(&clock),
@@ -165,6 +166,8 @@ async fn start_with(
         registry,
         policies: Policies::new(gov_store, Arc::default(), Arc::clone(&clock), None),
         event_store: Arc::clone(&store) as _,
+        desk,
+        longest_wait: std::time::Duration::ZERO,
         health: Arc::new([]),
         page: Arc::new(Page::new(Arc::new(Empty))),
         meters,

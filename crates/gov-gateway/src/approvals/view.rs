@@ -1,0 +1,219 @@
+//! Approvals as they are shown.
+
+use gov_core::{
+    ActionDigest, AgentId, ApprovalId, AuditEventKind, RuleId, SessionId, TeamId, Timestamp,
+};
+use gov_escalation::{
+    approval::{Approval, HistoryRow},
+    chain::{Chain, Rung},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::summary::summary;
+use crate::{check::RecordRef, config::span};
+
+/// One approval in a list: enough to find it. What is asked for is shown whole by its id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalRow {
+    /// Names it.
+    pub id: ApprovalId,
+    /// Where it stands.
+    pub status: String,
+    /// Who asks.
+    pub agent_id: AgentId,
+    /// The kind of the action: `bash`, `tool_call`, …
+    pub action_kind: String,
+    /// The action in at most 200 characters; a longer one ends with `…`.
+    pub summary: String,
+    /// The policy that asks.
+    pub rule_id: RuleId,
+    /// Why, in the policy's words.
+    pub reason: String,
+    /// How bad it could be, if the policy says.
+    pub risk: Option<String>,
+    /// What an answer is bound to.
+    pub digest: ActionDigest,
+    /// Who is asked now, in words.
+    pub audience: String,
+    /// When the request came.
+    pub submitted_at: Timestamp,
+    /// The end of the current status, where it ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A list as every route gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalList {
+    /// The approvals, the newest first.
+    pub items: Vec<ApprovalRow>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// One approval, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalView {
+    /// What a list shows of it.
+    #[serde(flatten)]
+    pub row: ApprovalRow,
+    /// The run of the agent.
+    pub session_id: Option<SessionId>,
+    /// The agent's team.
+    pub team_id: Option<TeamId>,
+    /// The whole action, secrets redacted.
+    pub action: Value,
+    /// What the agent said beside it, secrets redacted.
+    pub context: Value,
+    /// The policy version that asked.
+    pub policy_version: u64,
+    /// Who is asked, and what silence means.
+    pub chain: ChainView,
+    /// The rung that was asked last, from 0.
+    pub rung: u32,
+    /// The answer, where there is one.
+    pub answer: Option<AnswerView>,
+    /// How it was used.
+    pub consumption: Option<ConsumptionView>,
+    /// What happened, in order.
+    pub history: Vec<HistoryView>,
+}
+
+/// What a person is answered who decided.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Decided {
+    /// The approval after it.
+    #[serde(flatten)]
+    pub approval: ApprovalView,
+    /// The record of the decision.
+    pub record: RecordRef,
+}
+
+/// A chain as it was when the request came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainView {
+    /// Its name.
+    pub name: String,
+    /// How long all rungs together have.
+    pub timeout: String,
+    /// What silence means: `deny`, `park` or `allow`.
+    pub fallback: gov_escalation::chain::Fallback,
+    /// Who is asked, in order.
+    pub rungs: Vec<RungView>,
+}
+
+/// One rung.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RungView {
+    /// Who may decide, in words.
+    pub audience: String,
+    /// How long the rung before has.
+    pub after: String,
+}
+
+/// What a person, or silence, said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerView {
+    /// Who: `per_…`, or `system:timeout`.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+    /// In their own words.
+    pub comment: Option<String>,
+}
+
+/// How an approval was used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumptionView {
+    /// When.
+    pub at: Timestamp,
+    /// The policy version that was asked again.
+    pub policy_version: u64,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryView {
+    /// When.
+    pub at: Timestamp,
+    /// What: `approval.requested`, …
+    pub kind: AuditEventKind,
+    /// Who did it: `per_…`, an agent's id, or `system:…`.
+    pub actor: String,
+    /// Who was asked before, where the rung changed.
+    pub from: Option<String>,
+    /// Who is asked now, where the rung changed.
+    pub to: Option<String>,
+}
+
+impl From<&Approval> for ApprovalRow {
+    fn from(approval: &Approval) -> Self {
+        let request = &approval.request;
+        let rung = request.chain.rung(approval.rung);
+        Self {
+            id: approval.id,
+            status: approval.status.as_str().to_owned(),
+            agent_id: request.agent_id.clone(),
+            action_kind: request.action_kind.clone(),
+            summary: summary(part(approval, "action")),
+            rule_id: request.rule_id.clone(),
+            reason: request.reason.clone(),
+            risk: request.risk.clone(),
+            digest: request.digest,
+            audience: rung.map(Rung::audience).unwrap_or_default(),
+            submitted_at: approval.submitted_at,
+            expires_at: approval.expires_at,
+        }
+    }
+}
+
+impl ApprovalView {
+    /// The approval with what happened to it.
+    #[must_use]
+    pub fn new(approval: &Approval, history: Vec<HistoryRow>) -> Self {
+        let request = &approval.request;
+        Self {
+            row: approval.into(),
+            session_id: request.session_id.clone(),
+            team_id: request.team_id.clone(),
+            action: part(approval, "action").clone(),
+            context: part(approval, "context").clone(),
+            policy_version: request.policy_version,
+            chain: (&request.chain).into(),
+            rung: approval.rung,
+            answer: approval.answer.as_ref().map(|it| AnswerView {
+                actor: it.actor.clone(),
+                at: it.at,
+                comment: it.comment.clone(),
+            }),
+            consumption: approval
+                .consumption
+                .as_ref()
+                .map(|it| ConsumptionView { at: it.at, policy_version: it.policy_version }),
+            history: history.into_iter().map(HistoryView::from).collect(),
+        }
+    }
+}
+
+impl From<&Chain> for ChainView {
+    fn from(chain: &Chain) -> Self {
+        let rung = |it: &Rung| RungView { audience: it.audience(), after: span::show(it.after.0) };
+        Self {
+            name: chain.name.clone(),
+            timeout: span::show(chain.timeout.0),
+            fallback: chain.fallback,
+            rungs: chain.rungs.iter().map(rung).collect(),
+        }
+    }
+}
+
+impl From<HistoryRow> for HistoryView {
+    fn from(row: HistoryRow) -> Self {
+        let HistoryRow { at, kind, actor, from_role, to_role, .. } = row;
+        Self { at, kind, actor, from: from_role, to: to_role }
+    }
+}
+
+fn part<'a>(approval: &'a Approval, name: &str) -> &'a Value {
+    approval.request.content.get(name).unwrap_or(&Value::Null)
+}
