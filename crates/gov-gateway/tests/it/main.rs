@@ -8,12 +8,14 @@
     reason = "helpers of tests fail by panicking, like the tests"
 )]
 
+mod approval_door;
 mod audit_commands;
 mod audit_events;
 mod chains;
 mod check_door;
 mod commands;
 mod configuration;
+mod deciders;
 mod doctor;
 mod event_commands;
 mod event_double;
@@ -29,6 +31,7 @@ mod policy_properties;
 mod policy_rules;
 mod process;
 mod refusals;
+mod releases;
 mod running;
 mod start_up;
 mod token_door;

@@ -51,6 +51,15 @@ impl Running {
         it
     }
 
+    /// Starts on a directory that has been a server's, with the tokens of then.
+    pub(crate) async fn start_on(home: TempDir, more: &str, admin: String, agent: String) -> Self {
+        let server = Server::start(&config(&home, more), Arc::new(SystemClock)).await.unwrap();
+        let address = server.started().address;
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(server.run(shutdown.clone()));
+        Self { address, admin, agent, home, shutdown, server }
+    }
+
     /// Makes a token over HTTP and gives its text.
     pub(crate) async fn create_token(&self, body: &str) -> String {
         let reply = self.post("/v1/tokens", &self.admin, body).await;
