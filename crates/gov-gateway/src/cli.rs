@@ -2,14 +2,17 @@
 
 use clap::{Parser, Subcommand};
 
+pub mod approvals;
 pub mod audit;
 pub mod config;
 pub mod console;
+mod decider;
 pub mod doctor;
 mod exit;
 pub mod hook;
 pub mod init;
 pub mod install;
+pub mod login;
 pub mod migrate;
 mod places;
 pub mod policies;
@@ -47,6 +50,13 @@ enum Command {
     /// Check, show, activate and roll back policies.
     #[command(subcommand)]
     Policies(policies::Policies),
+    /// List, show, decide and wait for approvals.
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// Keep a token for the commands that decide, typed at the terminal.
+    Login(login::Login),
+    /// Forget the token that `login` keeps.
+    Logout(login::Logout),
     /// Look for what is wrong with this installation.
     Doctor(doctor::Doctor),
     /// Answer a coding agent's hook: its JSON on standard input.
@@ -74,6 +84,9 @@ impl Cli {
             Command::Config(it) => it.run(),
             Command::Tokens(it) => it.run(),
             Command::Policies(it) => it.run(),
+            Command::Approvals(it) => it.run(),
+            Command::Login(it) => it.run(),
+            Command::Logout(it) => it.run(),
             Command::Doctor(it) => it.run(),
             Command::Hook(it) => it.run(),
             Command::Install(it) => it.run(),

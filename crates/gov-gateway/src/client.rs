@@ -11,6 +11,7 @@ use reqwest::{
     redirect,
 };
 
+pub mod credentials;
 mod error;
 pub mod problem;
 pub mod token;
@@ -23,8 +24,8 @@ pub use self::{
 /// Where the server listens unless it is told otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:7180";
 
-/// The largest answer that is read, in bytes.
-pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+/// The largest answer that is read, in bytes: an approval shows the whole of a check, 1 MiB at most.
+pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a client waits.
 #[derive(Clone, Copy, Debug)]

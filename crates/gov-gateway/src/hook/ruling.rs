@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gov_core::text;
+use gov_core::{ApprovalId, text};
 use serde::Deserialize;
 
 use crate::client::{Reply, problem::Problem};
@@ -73,9 +73,11 @@ impl Ruling {
                 checked.because()
             )),
             "require_approval" => Self::Block(format!(
-                "{HELD_BACK}: a human must approve it first: {}. Ask the user to \
-                 have it approved, and then make the very same call again.",
-                checked.because()
+                "{HELD_BACK}: a human must approve it first: {}. Tell the user, who can look at \
+                 it and answer {}; you cannot. Once it is approved, make the very same call again: \
+                 it then goes on, once.",
+                checked.because(),
+                checked.how()
             )),
             other => {
                 Self::in_doubt(&format!("the server answered with an unknown decision `{other}`"))
@@ -85,6 +87,15 @@ impl Ruling {
 }
 
 impl Checked {
+    /// How a person answers. An id that is none is not made part of a command.
+    fn how(&self) -> String {
+        let id = self.approval.as_ref().map_or("", |it| it.id.as_str());
+        match id.parse::<ApprovalId>() {
+            Ok(id) => format!("in a terminal with `gov approvals approve {id}`, or on gov's page"),
+            Err(_) => "on gov's page".to_owned(),
+        }
+    }
+
     /// The reason, and in brackets what names it: rule, policy version, approval, record.
     fn because(&self) -> String {
         let reason = self.reason.as_deref().unwrap_or("the policy gives no reason");
@@ -142,12 +153,19 @@ mod tests {
     fn what_waits_for_a_human_blocks_and_says_so() {
         let reason = blocked(
             200,
-            r#"{"decision":"require_approval","reason":"a push","approval":{"id":"apr_1","status":"pending"}}"#,
+            r#"{"decision":"require_approval","reason":"a push","approval":
+               {"id":"apr_0198f0aa000070008000000000000001","status":"pending"}}"#,
         );
-        assert!(
-            reason.contains("a human must approve it first: a push (approval apr_1)"),
-            "{reason}"
-        );
+        let id = "apr_0198f0aa000070008000000000000001";
+        for part in [
+            format!("a human must approve it first: a push (approval {id})"),
+            format!("`gov approvals approve {id}`"),
+            "make the very same call again: it then goes on, once".to_owned(),
+        ] {
+            assert!(reason.contains(&part), "{reason}");
+        }
+        let odd = r#"{"decision":"require_approval","approval":{"id":"$(rm -rf ~)"}}"#;
+        assert!(!blocked(200, odd).contains("gov approvals approve"));
     }
 
     #[test]

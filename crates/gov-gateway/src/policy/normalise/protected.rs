@@ -78,6 +78,9 @@ impl Protected {
             || lower.contains(".local/share/gov/")
             || lower.contains("xdg_data_home}/gov")
             || lower.contains("xdg_data_home/gov")
+            || lower.contains(".config/gov/")
+            || lower.contains("xdg_config_home}/gov")
+            || lower.contains("xdg_config_home/gov")
             || mentions_port(&lower, self.port);
         let harness = [".claude/settings", ".claude.json", ".codex/config.toml", ".cursor/hooks"]
             .iter()
@@ -95,6 +98,10 @@ impl Protected {
         let data = parts.windows(3).any(|it| {
             matches!(it, [a, b, c] if stands_for(a, ".local") && stands_for(b, "share") && stands_for(c, "gov"))
         });
+        // The tokens of people who decide.
+        let config = parts
+            .windows(2)
+            .any(|it| matches!(it, [a, b] if stands_for(a, ".config") && stands_for(b, "gov")));
         let program = matches!(parts, [.., dir, name]
             if stands_for(name, "gov") && ["bin", "sbin", "release", "debug"].iter().any(|it| stands_for(dir, it)));
         let file = parts.last().is_some_and(|name| {
@@ -103,7 +110,7 @@ impl Protected {
                     || (glob::is_pattern(name) && !name.starts_with('*') && glob::matches(name, it))
             })
         });
-        below(&self.data_dir) || below(&self.binary) || data || program || file
+        below(&self.data_dir) || below(&self.binary) || data || config || program || file
     }
 }
 
@@ -166,6 +173,7 @@ mod tests {
             "/usr/local/bin/gov",
             "/p/target/release/gov",
             "~/.local/sh*/g?v",
+            "/home/me/.config/gov/credentials/x",
         ] {
             assert!(it.named(path).0, "{path}");
         }

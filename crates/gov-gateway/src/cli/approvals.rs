@@ -1,0 +1,148 @@
+//! `gov approvals`: who waits, what for, and what a person says to it.
+
+use clap::{Args, Subcommand};
+use gov_core::ApprovalId;
+
+use super::{Exit, Failure, Outcome, console, decider::Decider, target, tokens::json_line};
+use crate::{
+    approvals::{ApprovalList, ApprovalView},
+    client::{self, Client, Patience},
+};
+
+mod decide;
+mod show;
+mod wait;
+
+/// `gov approvals`.
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// List approvals, the newest first.
+    List(List),
+    /// Show what is asked for, whole, and what happened.
+    Show(Show),
+    /// Show it, ask at the terminal, and approve.
+    Approve(decide::Decide),
+    /// Show it, ask at the terminal, and reject.
+    Reject(decide::Decide),
+    /// Wait for the answer.
+    ///
+    /// Exit code 0: approved; 1: rejected, timed out, or over in another way; 4: no answer yet.
+    Wait(wait::Wait),
+}
+
+/// Which server.
+#[derive(Debug, Args)]
+struct At {
+    /// The server.
+    #[arg(long, env = "GOV_URL", default_value = client::DEFAULT_URL)]
+    url: String,
+}
+
+/// `gov approvals list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only those with this status, such as `pending`; may come several times.
+    #[arg(long)]
+    status: Vec<String>,
+    /// Only those of this agent.
+    #[arg(long, value_name = "ID")]
+    agent: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// `gov approvals show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The approval: `apr_…`.
+    id: ApprovalId,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+impl Approvals {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]: what was asked for is not possible, or the server cannot be asked.
+    pub fn run(self) -> Outcome {
+        match self {
+            Self::List(it) => it.run(),
+            Self::Show(it) => it.run(),
+            Self::Approve(it) => it.run(gov_escalation::approval::Verdict::Approve),
+            Self::Reject(it) => it.run(gov_escalation::approval::Verdict::Reject),
+            Self::Wait(it) => it.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Outcome {
+        let server = Decider::at(&self.at.url)?.reader(Patience::default())?;
+        let list: ApprovalList = target::ask(server.get(&self.path()))?;
+        if self.json {
+            json_line(&list)?;
+            return Ok(Exit::Yes);
+        }
+        if list.items.is_empty() {
+            console::line("no approvals")?;
+        }
+        list.items.iter().try_for_each(|it| console::line(&show::row(it)))?;
+        if list.next.is_some() {
+            console::line(
+                "there are more; `--limit` shows up to 200, `--status` and `--agent` fewer",
+            )?;
+        }
+        Ok(Exit::Yes)
+    }
+
+    fn path(&self) -> String {
+        let limit = ("limit", self.limit.to_string());
+        let statuses = self.status.iter().map(|it| ("status", it.clone()));
+        let agent = self.agent.iter().map(|it| ("agent", it.clone()));
+        let pairs = [limit].into_iter().chain(statuses).chain(agent);
+        let query: Vec<_> =
+            pairs.map(|(name, value)| format!("{name}={}", encoded(&value))).collect();
+        format!("/v1/approvals?{}", query.join("&"))
+    }
+}
+
+impl Show {
+    fn run(self) -> Outcome {
+        let server = Decider::at(&self.at.url)?.reader(Patience::default())?;
+        let approval = get(&server, self.id)?;
+        if self.json {
+            json_line(&approval)?;
+        } else {
+            console::line(&show::whole(&approval))?;
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+/// Reads one approval.
+fn get(server: &Client, id: ApprovalId) -> Result<ApprovalView, Failure> {
+    target::ask(server.get(&format!("/v1/approvals/{id}")))
+}
+
+/// A value as a URL takes it after its question mark (RFC 3986 §2.1).
+fn encoded(value: &str) -> String {
+    let byte = |it: u8| {
+        if it.is_ascii_alphanumeric() || b"-._~".contains(&it) {
+            char::from(it).to_string()
+        } else {
+            format!("%{it:02X}")
+        }
+    };
+    value.bytes().map(byte).collect()
+}

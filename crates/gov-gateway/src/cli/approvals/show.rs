@@ -1,0 +1,105 @@
+//! An approval for people: everything, and nothing that could deceive a terminal.
+
+use std::fmt::Write as _;
+
+use gov_core::text;
+use serde_json::Value;
+
+use crate::approvals::{ApprovalRow, ApprovalView};
+
+/// One line of the list.
+pub(super) fn row(it: &ApprovalRow) -> String {
+    let until = it.expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
+    format!(
+        "{}  {}{until}  {}  {}  {}",
+        it.id,
+        text::escape(&it.status),
+        text::escape(it.agent_id.as_str()),
+        text::escape(it.rule_id.as_str()),
+        text::escape(&it.summary)
+    )
+}
+
+/// All there is about one approval.
+pub(super) fn whole(it: &ApprovalView) -> String {
+    let row = &it.row;
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(out, "{name:10}{value}");
+    };
+    let plain = |text: &str| text::escape(text).into_owned();
+    line("approval", row.id.to_string());
+    let until = row.expires_at.map(|at| format!(", until {at}")).unwrap_or_default();
+    line("status", format!("{}{until}", plain(&row.status)));
+    let of = [
+        ("session", it.session_id.as_ref().map(|it| plain(it.as_str()))),
+        ("team", it.team_id.as_ref().map(|it| plain(it.as_str()))),
+    ];
+    let of: Vec<_> =
+        of.iter().filter_map(|(what, it)| Some(format!(", {what} {}", it.as_ref()?))).collect();
+    line("agent", format!("{}{}", plain(row.agent_id.as_str()), of.concat()));
+    let risk = row.risk.as_ref().map(|it| format!(", risk {}", plain(it))).unwrap_or_default();
+    line(
+        "rule",
+        format!("{} of policy version {}{risk}", plain(row.rule_id.as_str()), it.policy_version),
+    );
+    line("reason", plain(&row.reason));
+    line("asked at", row.submitted_at.to_string());
+    let rungs: Vec<_> = it
+        .chain
+        .rungs
+        .iter()
+        .enumerate()
+        .map(|(index, rung)| {
+            let now = if u32::try_from(index) == Ok(it.rung) { " (asked last)" } else { "" };
+            let after = if index == 0 {
+                "at once".to_owned()
+            } else {
+                format!("after {}", plain(&rung.after))
+            };
+            format!("{index} {after}: {}{now}", plain(&rung.audience))
+        })
+        .collect();
+    line("rungs", rungs.join("; "));
+    let silence = match it.chain.fallback {
+        gov_escalation::chain::Fallback::Deny => "no",
+        gov_escalation::chain::Fallback::Allow => "yes",
+        gov_escalation::chain::Fallback::Park => "it stays open",
+    };
+    line(
+        "silence",
+        format!("chain {}, after {}: {silence}", plain(&it.chain.name), plain(&it.chain.timeout)),
+    );
+    line("digest", row.digest.to_string());
+    if let Some(answer) = &it.answer {
+        let comment =
+            answer.comment.as_ref().map(|it| format!(": {}", plain(it))).unwrap_or_default();
+        line("answer", format!("by {} at {}{comment}", plain(&answer.actor), answer.at));
+    }
+    if let Some(used) = &it.consumption {
+        line("used", format!("at {} under policy version {}", used.at, used.policy_version));
+    }
+    line("action", block(&it.action));
+    if !it.context.is_null() {
+        line("context", block(&it.context));
+    }
+    let history: Vec<_> = it
+        .history
+        .iter()
+        .map(|it| {
+            let to = it.to.as_ref().map(|it| format!(" → {}", plain(it))).unwrap_or_default();
+            format!("\n  {}  {}  by {}{to}", it.at, plain(it.kind.as_str()), plain(&it.actor))
+        })
+        .collect();
+    line("history", history.concat());
+    out.trim_end().to_owned()
+}
+
+/// JSON over several lines: what a text holds of line feeds stays in its quotes.
+fn block(value: &Value) -> String {
+    // A value that was read is written.
+    let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
+    let lines: Vec<_> = pretty.lines().map(|it| format!("\n  {}", text::escape(it))).collect();
+    lines.concat()
+}
