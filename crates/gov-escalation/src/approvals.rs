@@ -198,6 +198,14 @@ impl Approvals {
         }
     }
 
+    /// Why this person may not decide about an approval as it stands; `None` if they may.
+    ///
+    /// For showing it before they try: [`decide`](Self::decide) asks again.
+    #[must_use]
+    pub fn objection(&self, approval: &Approval, person: PersonId) -> Option<Objection> {
+        self.inner.objection(approval, person)
+    }
+
     /// Uses an approval for the action with this digest: once, or again under the same key, which
     /// is [`Refusal::Replayed`].
     ///

@@ -13,13 +13,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gov_core::{
-    ActionDigest, AgentId, ApprovalId, AuditEventKind, Clock, RecordId, RuleId, Timestamp,
+    ActionDigest, AgentId, ApprovalId, AuditEventKind, Clock, PersonId, RecordId, RuleId, Timestamp,
 };
 use gov_deferred_audit::FollowerHandle;
 use gov_escalation::{
     Approvals,
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Status},
-    approvals::Decision,
+    approvals::{Decision, Objection},
     chain::Chain,
     store::{Applied, ApprovalFilter, ApprovalStore, History, StoreError},
     transition::Refusal,
@@ -206,6 +206,14 @@ impl Desk {
         let made = outcome?;
         let recorded = self.recorded(made.position).await?;
         Ok(Kept { approval: made.approval, recorded })
+    }
+
+    /// Why this person may not decide about an approval as it stands; `None` if they may.
+    ///
+    /// For showing it before they try: [`Desk::decide`] asks again.
+    #[must_use]
+    pub fn objection(&self, approval: &Approval, person: PersonId) -> Option<Objection> {
+        self.approvals.objection(approval, person)
     }
 
     /// What an agent whose action waits is answered for: the record of its request.
