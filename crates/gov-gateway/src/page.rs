@@ -24,12 +24,15 @@ pub mod template;
 pub mod time;
 
 use self::{log_status::LogStatus, session::Sessions};
+use crate::approvals::Desk;
 
 /// What the page needs beside what every route has.
 #[derive(Debug)]
 pub struct Page {
     /// Who is logged in.
     pub sessions: Sessions,
+    /// Where requests wait for answers.
+    pub desk: Desk,
     /// How far the signed log is.
     pub log: Arc<dyn LogStatus>,
 }
@@ -37,7 +40,7 @@ pub struct Page {
 impl Page {
     /// Nobody is logged in.
     #[must_use]
-    pub fn new(log: Arc<dyn LogStatus>) -> Self {
-        Self { sessions: Sessions::default(), log }
+    pub fn new(desk: Desk, log: Arc<dyn LogStatus>) -> Self {
+        Self { sessions: Sessions::default(), desk, log }
     }
 }

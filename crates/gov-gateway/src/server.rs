@@ -182,7 +182,7 @@ impl Server {
             desk: approvals.desk.clone(),
             longest_wait: longest_wait(config.server.request_timeout),
             health: health.into(),
-            page: Arc::new(Page::new(log.status())),
+            page: Arc::new(Page::new(approvals.desk.clone(), log.status())),
             meters: Arc::clone(&meters),
             clock: Arc::clone(&clock),
             metrics_public: config.server.metrics_public,

@@ -22,11 +22,13 @@ use crate::page::{
     template::{LoginPage, ProblemPage},
 };
 
+mod approval;
 mod assets;
 mod cookie;
 mod form;
 mod home;
 mod login;
+mod outcome;
 mod view;
 
 /// The largest form, in bytes: a comment is the longest thing in one.
@@ -44,6 +46,8 @@ pub(super) fn routes() -> Router<Arc<Parts>> {
         .route("/live", get(home::live))
         .route("/login", get(login::ask).post(login::log_in))
         .route("/logout", post(login::log_out))
+        .route("/approvals/{id}", get(approval::show))
+        .route("/approvals/{id}/decision", post(approval::decide))
         .route("/assets/{name}", get(assets::asset))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
 }

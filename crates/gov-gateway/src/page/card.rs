@@ -1,6 +1,6 @@
 //! One request for approval, as a person is shown it who may decide about it.
 
-use gov_core::{Timestamp, hex::Hex};
+use gov_core::{PersonId, Timestamp};
 use gov_escalation::{
     approval::{Approval, Status},
     chain::Rung,
@@ -75,9 +75,14 @@ pub enum May {
 }
 
 impl Card {
-    /// What is shown of an approval at `now`.
+    /// What is shown of an approval at `now`; `name_of` gives what a person is called.
     #[must_use]
-    pub fn of(approval: &Approval, now: Timestamp, may: May) -> Self {
+    pub fn of(
+        approval: &Approval,
+        now: Timestamp,
+        may: May,
+        name_of: impl Fn(PersonId) -> Option<String>,
+    ) -> Self {
         let request = &approval.request;
         let action = request.content.get("action").unwrap_or(&request.content);
         let rungs = request.chain.rungs.len();
@@ -96,17 +101,26 @@ impl Card {
             reason: Shown::line(&request.reason),
             risk: request.risk.as_deref().map(RiskView::of),
             rung: format!("{} of {rungs}", approval.rung.saturating_add(1)),
-            audience: Shown::line(&rung.map(Rung::audience).unwrap_or_default()),
+            audience: Shown::line(&rung.map(|it| audience(it, name_of)).unwrap_or_default()),
             facts: facts.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
             submitted: approval.submitted_at.into(),
             expires: approval
                 .expires_at
                 .filter(|_| approval.status == Status::Pending)
                 .map(|at| Expiry { at: at.into(), left: time::span(at.since(now)) }),
-            digest: Hex(request.digest.as_bytes()).to_string(),
+            digest: request.digest.to_string(),
             may,
         }
     }
+}
+
+/// As [`Rung::audience`], with people by their names.
+fn audience(rung: &Rung, name_of: impl Fn(PersonId) -> Option<String>) -> String {
+    if rung.people.is_empty() {
+        return rung.audience();
+    }
+    let people = rung.people.iter().map(|it| name_of(*it).unwrap_or_else(|| it.to_string()));
+    rung.roles.iter().map(ToString::to_string).chain(people).collect::<Vec<_>>().join(", ")
 }
 
 impl RiskView {

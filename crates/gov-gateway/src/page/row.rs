@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gov_core::{AuditEvent, AuditEventKind};
+use gov_core::{ApprovalId, AuditEvent, AuditEventKind};
+use gov_escalation::approval::Approval;
 use serde_json::Value;
 
 use super::{
@@ -24,8 +25,12 @@ pub struct Row {
     pub tone: &'static str,
     /// The agent concerned.
     pub agent: Shown,
-    /// What it is about, in one line.
+    /// What it is about, in one line; empty where the event itself does not say.
     pub title: Shown,
+    /// Who answered, where it was a person or silence.
+    pub by: Option<Shown>,
+    /// The approval that it is about.
+    pub approval: Option<ApprovalId>,
     /// What else there is to say, each with its name.
     pub facts: Vec<(&'static str, Shown)>,
     /// Everything that is kept of it, as JSON; `None` once it is erased.
@@ -38,12 +43,12 @@ const ANSWERS: [(AuditEventKind, &str, &str); 10] = [
     (AuditEventKind::ActionWarned, "warn", "care"),
     (AuditEventKind::ActionRefused, "refuse", "no"),
     (AuditEventKind::ApprovalRequested, "ask", "ask"),
-    (AuditEventKind::ApprovalEscalated, "escalate", "ask"),
-    (AuditEventKind::ApprovalApproved, "approve", "yes"),
-    (AuditEventKind::ApprovalRejected, "reject", "no"),
-    (AuditEventKind::ApprovalTimedOut, "time out", "no"),
-    (AuditEventKind::ApprovalCancelled, "cancel", "care"),
-    (AuditEventKind::ApprovalConsumed, "release", "yes"),
+    (AuditEventKind::ApprovalEscalated, "escalated", "ask"),
+    (AuditEventKind::ApprovalApproved, "approved", "yes"),
+    (AuditEventKind::ApprovalRejected, "rejected", "no"),
+    (AuditEventKind::ApprovalTimedOut, "timed out", "no"),
+    (AuditEventKind::ApprovalCancelled, "cancelled", "care"),
+    (AuditEventKind::ApprovalConsumed, "released", "yes"),
 ];
 
 /// Which events are listed.
@@ -53,8 +58,7 @@ pub fn kinds() -> Vec<AuditEventKind> {
 }
 
 /// What is said of an event beside its action, by field of the payload or subject.
-const FACTS: [(&str, &str); 7] = [
-    ("actor", "by"),
+const FACTS: [(&str, &str); 6] = [
     ("comment", "comment"),
     ("rule_id", "rule"),
     ("reason", "reason"),
@@ -64,18 +68,18 @@ const FACTS: [(&str, &str); 7] = [
 ];
 
 impl Row {
-    /// The row of an event; `None` for one that is no answer. `name_of` gives what a person with
-    /// an id is called.
+    /// The row of an event; `None` for one that is no answer. `name_of` gives what an
+    /// actor is called.
     #[must_use]
-    pub fn of(event: &AuditEvent, name_of: impl Fn(&str) -> Option<String>) -> Option<Self> {
+    pub fn of(event: &AuditEvent, name_of: impl Fn(&str) -> String) -> Option<Self> {
         let (_, word, tone) = ANSWERS.iter().find(|(kind, ..)| *kind == event.kind)?;
         let content = serde_json::from_slice(event.payload.as_bytes()).unwrap_or(Value::Null);
         let action = content.get("action").map(|it| it.get("action").unwrap_or(it));
         let fact = |(field, name): (&str, &'static str)| {
-            let text = said(&content, &event.subjects, field)?;
-            let text = if field == "actor" { name_of(&text).unwrap_or(text) } else { text };
-            Some((name, Shown::line(&text)))
+            Some((name, Shown::line(&said(&content, &event.subjects, field)?)))
         };
+        let actor = said(&content, &event.subjects, "actor");
+        let approval = said(&content, &event.subjects, "approval_id");
         let whole = (!content.is_null()).then(|| Block::of(&action::pretty(&content)));
         Some(Self {
             id: event.id.to_string(),
@@ -84,10 +88,19 @@ impl Row {
             tone,
             agent: Shown::line(event.agent_id.as_ref().map_or("", |it| it.as_str())),
             title: action.map(|it| ActionView::of(it).title).unwrap_or_default(),
+            by: actor.map(|it| Shown::line(&name_of(&it))),
+            approval: approval.and_then(|it| it.parse().ok()),
             facts: FACTS.into_iter().filter_map(fact).collect(),
             whole,
         })
     }
+}
+
+/// What an approval is about, in one line.
+#[must_use]
+pub fn title(approval: &Approval) -> Shown {
+    let content = &approval.request.content;
+    ActionView::of(content.get("action").unwrap_or(content)).title
 }
 
 fn said(content: &Value, subjects: &BTreeMap<String, String>, field: &str) -> Option<String> {

@@ -169,7 +169,7 @@ async fn start_with(
         desk,
         longest_wait: std::time::Duration::ZERO,
         health: Arc::new([]),
-        page: Arc::new(Page::new(Arc::new(Empty))),
+        page: Arc::new(Page::new(desk, Arc::new(Empty))),
         meters,
         clock,
         metrics_public: false,

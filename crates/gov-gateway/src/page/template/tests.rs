@@ -58,8 +58,8 @@ fn event(kind: AuditEventKind, content: &Value) -> AuditEvent {
 
 fn home(approval: &Approval, event: &AuditEvent) -> String {
     let now = ManualClock::default().now();
-    let card = Card::of(approval, now, May::Decide);
-    let row = Row::of(event, |_| None).unwrap();
+    let card = Card::of(approval, now, May::Decide, |_| None);
+    let row = Row::of(event, str::to_owned).unwrap();
     let page = HomePage {
         visitor: VisitorView {
             name: Shown::line("ann<b>"),

@@ -1,0 +1,41 @@
+//! What became of a request, in a sentence.
+
+use gov_escalation::approval::{Approval, Status};
+
+use super::{Parts, view};
+use crate::page::{row, shown::Shown, template::Done, time::TimeView};
+
+/// What is said of an approval that waits no longer; `None` for one that does.
+pub(super) fn of(parts: &Parts, approval: &Approval) -> Option<Done> {
+    let who = approval.answer.as_ref().map(|it| view::actor(parts, &it.actor));
+    let who = who.unwrap_or_else(|| "nobody".to_owned());
+    let agent = approval.request.agent_id.as_str();
+    let title = row::title(approval);
+    let (tone, text) = match approval.status {
+        Status::Pending | Status::Parked => return None,
+        Status::Approved => {
+            let until = approval.expires_at.map(|it| TimeView::from(it).clock);
+            let until = until.map(|it| format!(", until {it} UTC")).unwrap_or_default();
+            ("yes", format!("Approved by {who}: {agent} may do it once{until} – {title}"))
+        }
+        Status::Consumed => {
+            ("yes", format!("Approved by {who}, and {agent} has used it – {title}"))
+        }
+        Status::Rejected => ("no", format!("Rejected by {who} – {agent}: {title}")),
+        Status::TimedOut => {
+            ("no", format!("Nobody answered in time, which means no – {agent}: {title}"))
+        }
+        Status::Cancelled => ("care", format!("Withdrawn – {agent}: {title}")),
+        Status::Expired => {
+            ("care", format!("Approved by {who}, and not used in time – {agent}: {title}"))
+        }
+    };
+    Some(Done { tone, text: Shown::line(&text) })
+}
+
+impl Done {
+    /// Both, the other one first.
+    pub(super) fn after(self, first: &Self) -> Self {
+        Self { tone: first.tone, text: Shown::line(&format!("{} {}", first.text, self.text)) }
+    }
+}
