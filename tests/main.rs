@@ -11,6 +11,7 @@
 mod approved;
 mod add_up;
 mod books;
+mod browser;
 mod disk_full;
 mod exported;
 mod flipped_bytes;
@@ -18,6 +19,7 @@ mod hooked;
 mod installed;
 mod judge;
 mod killed;
+mod page;
 mod place;
 mod refused;
 mod rolled_back;

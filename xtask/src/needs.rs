@@ -1,5 +1,6 @@
 //! What tests need beside cargo, and how it gets onto the machine.
 
+pub(crate) mod node;
 pub(crate) mod python;
 
 use std::{env, path::Path, process::Command};
@@ -59,6 +60,27 @@ pub(crate) const STRACE: Need = Need {
     reason: "faults are injected into system calls, and their order is proven",
     package: "strace",
     is_there: || on_path("strace"),
+};
+
+pub(crate) const NODE: Need = Need {
+    what: "Node.js",
+    reason: "it drives the browser in which the page is tried",
+    package: "nodejs",
+    is_there: || on_path("node"),
+};
+
+pub(crate) const NPM: Need = Need {
+    what: "npm",
+    reason: "the browser's driver is one of its packages",
+    package: "npm",
+    is_there: || on_path("npm"),
+};
+
+pub(crate) const CHROMIUM: Need = Need {
+    what: "Chromium",
+    reason: "the page is tried in a real browser",
+    package: "chromium",
+    is_there: || on_path("chromium"),
 };
 
 /// Installs what is missing; silent when nothing is.

@@ -1,0 +1,236 @@
+//! The page, as a person uses it in a real browser.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    browser::Browser,
+    place::{AGENT, Place},
+    server::{ALLOWED, ASKED, REFUSED, Server, WARNED},
+};
+
+/// Names a file to which a picture of the page is written; a dark one beside it.
+const SCREENSHOT: &str = "GOV_TEST_SCREENSHOT";
+
+/// The route that agents ask at.
+const CHECK: &str = "/v1/actions/check";
+
+/// A server with an agent and an approver.
+struct Stage {
+    server: Server,
+    agent: String,
+    approver: String,
+}
+
+fn stage(place: &Place) -> Stage {
+    let (agent, approver) = (place.agent_token(), place.approver_token("ann", &[]));
+    Stage { server: place.serve(""), agent, approver }
+}
+
+impl Stage {
+    /// The agent asks for what needs a person's word, and gets the approval's id.
+    #[track_caller]
+    fn ask(&self, command: &str) -> String {
+        let reply = self.server.check(&self.agent, command);
+        assert_eq!(reply.json["decision"], "require_approval", "{reply:?}");
+        reply.json["approval"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The agent asks again, with the approval, and is told.
+    fn use_up(&self, command: &str, approval: &str) -> (String, String) {
+        let action = json!({"kind": "bash", "command": command, "cwd": "/home/me/shop"});
+        let body = json!({"agent_id": AGENT, "action": action, "approval_id": approval});
+        let reply = self.server.post(&self.agent, CHECK, &body);
+        let text = |field: &str| reply.json[field].as_str().unwrap_or_default().to_owned();
+        (text("decision"), text("rule_id"))
+    }
+
+    /// Logs in by the keyboard: the form waits for the token.
+    fn log_in(&self, browser: &mut Browser) {
+        browser.goto(&self.server.url());
+        assert_eq!((browser.path(), browser.focused()), ("/login".into(), "input token".into()));
+        browser.type_text(&self.approver);
+        browser.press("Enter");
+        browser.see(".masthead");
+        assert_eq!(browser.path(), "/");
+    }
+}
+
+fn card(id: &str) -> String {
+    format!(".card[data-key='{id}']")
+}
+
+#[test]
+fn a_person_answers_by_the_keyboard_and_sees_what_the_agent_does_with_it() {
+    let place = Place::new();
+    let Some(mut browser) = Browser::start(&place) else { return };
+    let it = stage(&place);
+    let push = "git push --force origin main";
+    let first = it.ask(push);
+    browser.open();
+    it.log_in(&mut browser);
+    assert!(browser.see(&card(&first)).contains(push));
+
+    // The first stop of the keyboard leads to the requests; there, letters do.
+    browser.press("Tab");
+    assert_eq!(browser.focused(), "a Skip to the approvals");
+    browser.press("Enter");
+    browser.press("j");
+    assert!(browser.focused().starts_with("li coder wants to run a command"));
+    browser.press("a");
+    assert_eq!(browser.focused(), "button Approve");
+    browser.press("Enter");
+    let told = browser.see(".message.yes");
+    assert!(told.starts_with("Approved by ann: coder may do it once, until "), "{told}");
+    assert_eq!((browser.count(".card"), browser.focused()), (0, format!("p {told}")));
+    browser.see(".row .word.yes:text('approved')");
+
+    // The page is not touched any more: it sees by itself what the agent does.
+    assert_eq!(it.use_up(push, &first), ("allow".to_owned(), String::new()));
+    assert!(browser.see(".row:has(.word:text('released'))").contains(push));
+
+    // A second request comes while the page is open, and is rejected with a word.
+    let second = it.ask("git push --force origin dev");
+    browser.see(&card(&second));
+    assert!(browser.see("#said").contains("New request: coder wants to run a command"));
+    browser.press("Tab");
+    while !browser.focused().starts_with("textarea") {
+        browser.press("Tab");
+    }
+    browser.type_text("a rebase just rewrites it");
+    // What is written stays while the page looks again for what is new.
+    let third = it.ask("git push --force origin third");
+    browser.see(&card(&third));
+    browser.press("Tab");
+    assert_eq!(browser.focused(), "button Reject");
+    browser.press("Enter");
+    assert!(browser.see(".message.no").starts_with("Rejected by ann"));
+    assert_eq!((browser.count(&card(&second)), browser.count(&card(&third))), (0, 1));
+    browser.see(".row .word.no:text('rejected')");
+    let refused = it.use_up("git push --force origin dev", &second);
+    assert_eq!(refused, ("refuse".to_owned(), "approval-rejected".to_owned()));
+    browser.no_problems();
+
+    let events = place.run(&["audit", "verify"]).ok();
+    assert!(!events.out.is_empty());
+    drop(browser);
+    it.server.stop();
+}
+
+#[test]
+fn everything_works_where_no_script_runs() {
+    let place = Place::new();
+    let Some(mut browser) = Browser::start(&place) else { return };
+    let it = stage(&place);
+    let (yes, no) = (it.ask("git push --force origin yes"), it.ask("git push --force origin no"));
+    browser.open_without_scripts();
+    it.log_in(&mut browser);
+    browser.click(&format!("{} button.approve", card(&yes)));
+    assert!(browser.see(".message").starts_with("Approved by ann"));
+    browser.click(&format!("{} summary", card(&no)));
+    assert!(browser.see(&format!("{} .whole", card(&no))).contains("\"cwd\": \"/home/me/shop\""));
+    browser.click(&format!("{} button.reject", card(&no)));
+    assert!(browser.see(".message").starts_with("Rejected by ann"));
+    assert_eq!(it.use_up("git push --force origin yes", &yes).0, "allow");
+    assert_eq!(it.use_up("git push --force origin no", &no).1, "approval-rejected");
+
+    // What somebody else has answered meanwhile is said, and changes nothing.
+    let late = it.ask("git push --force origin late");
+    browser.goto(&it.server.url());
+    let mut other = Browser::start(&place).unwrap();
+    other.open_without_scripts();
+    it.log_in(&mut other);
+    other.click(&format!("{} button.reject", card(&late)));
+    other.see(".message");
+    browser.click(&format!("{} button.approve", card(&late)));
+    let told = browser.see(".message");
+    assert!(told.starts_with("Your answer does not count: the approval is `rejected`"), "{told}");
+    assert_eq!(it.use_up("git push --force origin late", &late).1, "approval-rejected");
+
+    browser.goto(&it.server.url());
+    browser.click(".masthead button");
+    assert_eq!(browser.path(), "/login");
+    browser.goto(&it.server.url());
+    assert_eq!(browser.path(), "/login");
+}
+
+#[test]
+fn nothing_that_an_agent_sends_runs_or_hides() {
+    let place = Place::new();
+    let Some(mut browser) = Browser::start(&place) else { return };
+    let it = stage(&place);
+    let evil = "<script>alert(1)</script><img src=x onerror=alert(1)> \u{202e}niam\u{1b}[2K";
+    let asked = it.ask(&format!("git push --force origin main # {evil}"));
+    it.server.check(&it.agent, &format!("{REFUSED} # {evil}"));
+    browser.open();
+    it.log_in(&mut browser);
+    let shown = browser.see(&card(&asked));
+    assert!(shown.contains("<script>alert(1)</script><img src=x onerror=alert(1)>"), "{shown}");
+    assert!(shown.contains("\\u{202e}niam\\u{1b}[2K"), "{shown}");
+    browser.see(".row:has(.word:text('refuse')) >> text=<script>");
+    // A script of the page's own origin that is not its file does not run either.
+    browser.eval(
+        "document.body.append(Object.assign(document.createElement('script'), \
+                  {textContent: 'globalThis.ran = true'}))",
+    );
+    assert_eq!(browser.eval("globalThis.ran ?? false"), json!(false));
+    let problems = browser.problems();
+    assert!(problems.iter().all(|it| it.contains("script-src")), "{problems:?}");
+    assert!(!problems.is_empty(), "the policy said nothing about a script in the page");
+}
+
+#[test]
+fn the_page_keeps_nobody_out_in_light_and_in_dark() {
+    let place = Place::new();
+    let Some(mut browser) = Browser::start(&place) else { return };
+    let it = stage(&place);
+    busy(&it);
+    for (open, suffix) in [(Browser::open as fn(&mut Browser), ""), (Browser::open_dark, "-dark")] {
+        open(&mut browser);
+        browser.goto(&it.server.url());
+        browser.is_accessible();
+        it.log_in(&mut browser);
+        browser.see(".card:nth-child(2)");
+        browser.see(".row:nth-child(8)");
+        browser.is_accessible();
+        if let Some(file) = std::env::var_os(SCREENSHOT).map(PathBuf::from) {
+            browser.shot(&beside(&file, suffix));
+        }
+        browser.click(".card summary");
+        browser.click(".row summary");
+        browser.is_accessible();
+        browser.no_problems();
+    }
+}
+
+/// `page.png` → `page-dark.png`.
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let stem = file.file_stem().unwrap().to_str().unwrap();
+    file.with_file_name(format!("{stem}{suffix}.png"))
+}
+
+/// An hour's work of a coding agent, with two things that wait for a person.
+fn busy(it: &Stage) {
+    for command in [
+        "git status --short",
+        "rg -n 'fn charge' crates/billing",
+        ALLOWED,
+        WARNED,
+        "git commit -am 'Round tax per line, not per cart'",
+        REFUSED,
+        "cargo clippy --workspace -- -D warnings",
+        "git push --force-with-lease origin tax-rounding",
+    ] {
+        it.server.check(&it.agent, command);
+    }
+    it.ask(ASKED);
+    let deploy = json!({
+        "kind": "tool_call", "server": "ops", "tool": "deploy_service",
+        "arguments": {
+            "service": "checkout", "environment": "production",
+            "image": "registry.example/checkout:2.14.0", "replicas": 6,
+        },
+    });
+    it.server.post(&it.agent, CHECK, &json!({"agent_id": AGENT, "action": deploy}));
+}
