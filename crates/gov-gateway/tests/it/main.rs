@@ -25,6 +25,7 @@ mod http;
 mod install;
 mod lifecycle;
 mod log_follower;
+mod page;
 mod policies;
 mod policy_corpus;
 mod policy_properties;
