@@ -18,6 +18,7 @@ use crate::place::{AGENT, Place};
 pub(crate) const ALLOWED: &str = "cargo test";
 pub(crate) const WARNED: &str = "curl https://unlisted.example/data.json";
 pub(crate) const REFUSED: &str = "rm -rf /etc";
+pub(crate) const ASKED: &str = "git push --force origin main";
 
 /// What it says when it has started.
 const LINES: usize = 5;
