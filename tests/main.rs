@@ -8,8 +8,8 @@
     reason = "helpers of tests fail by panicking, like the tests"
 )]
 
-mod approved;
 mod add_up;
+mod approved;
 mod books;
 mod browser;
 mod disk_full;

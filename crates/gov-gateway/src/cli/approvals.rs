@@ -3,7 +3,11 @@
 use clap::{Args, Subcommand};
 use gov_core::ApprovalId;
 
-use super::{Exit, Failure, Outcome, console, decider::Decider, target, tokens::json_line};
+use super::{
+    Exit, Failure, Outcome, console,
+    decider::Decider,
+    target::{self, json_line},
+};
 use crate::{
     approvals::{ApprovalList, ApprovalView},
     client::{self, Client, Patience},

@@ -8,7 +8,11 @@ use gov_core::{ApprovalId, Clock as _, SystemClock, text};
 use super::At;
 use crate::{
     approvals::ApprovalView,
-    cli::{Exit, Outcome, console, decider::Decider, target, tokens::json_line},
+    cli::{
+        Exit, Outcome, console,
+        decider::Decider,
+        target::{self, json_line},
+    },
     client::Patience,
     config::span,
 };
