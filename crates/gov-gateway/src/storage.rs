@@ -129,8 +129,7 @@ impl Storage {
         config: &config::Database,
         clock: &Arc<dyn Clock>,
     ) -> Result<Option<Self>, StorageError> {
-        let Some(url) = shared_url(&config.url).await? else { return Ok(None) };
-        let pool = connect(&url, config.max_connections).await?;
+        let Some(pool) = connect_shared(config).await? else { return Ok(None) };
         for component in SHARED {
             postgres::migrate(&pool, component, clock.now()).await?;
         }
@@ -144,6 +143,19 @@ impl Storage {
             Kind::Embedded { database } => database.close().await,
             Kind::Shared { pool } => pool.close().await,
         }
+    }
+}
+
+/// Connects to the database that gateways share, and leaves its schema as it is; `None` where
+/// `config` names the embedded one.
+///
+/// # Errors
+///
+/// [`StorageError`]: it cannot be reached, or its URL cannot be read.
+pub async fn connect_shared(config: &config::Database) -> Result<Option<PgPool>, StorageError> {
+    match shared_url(&config.url).await? {
+        Some(url) => connect(&url, config.max_connections).await.map(Some),
+        None => Ok(None),
     }
 }
 

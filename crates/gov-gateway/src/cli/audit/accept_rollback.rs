@@ -35,11 +35,22 @@ impl AcceptRollback {
                 format!("`--reason` must be 1 to {MAX_REASON_BYTES} bytes long; received {got}");
             return Err(Failure::new(Exit::Usage, what));
         }
-        let (dir, log) = self.place.find()?;
-        let lock = DataDirLock::acquire(dir.path())
+        let found = self.place.find()?;
+        let lock = DataDirLock::acquire(found.dir.path())
             .map_err(|error| Failure::of(Exit::Unreachable, error))?;
-        let work = signed_log::accept_rollback(log, &SystemClock, reason);
-        let accepted = offline::block_on(work)?.map_err(StartError::from)?;
+        let shared = found.on_shared(async |pool| {
+            let places = found.log.places();
+            signed_log::accept_rollback_postgres(pool.clone(), places, &SystemClock, reason).await
+        })?;
+        let accepted = match shared {
+            Some(accepted) => accepted,
+            None => {
+                let log = found.log.clone();
+                let work = signed_log::accept_rollback(log, &SystemClock, reason);
+                offline::block_on(work)?
+            }
+        };
+        let accepted = accepted.map_err(StartError::from)?;
         drop(lock);
         if self.json {
             let place = |it: signed_log::Place| json!({"epoch": it.epoch, "size": it.size});

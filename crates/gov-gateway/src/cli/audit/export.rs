@@ -28,9 +28,15 @@ pub struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Outcome {
-        let (_, log) = self.place.find()?;
+        let found = self.place.find()?;
         let options = ExportOptions { with_payloads: !self.without_payloads };
-        let exported = export::export(&log.database, &self.to, options).map_err(failure)?;
+        let shared =
+            found.on_shared(async |pool| export::export_postgres(pool, &self.to, options).await)?;
+        let exported = match shared {
+            Some(exported) => exported,
+            None => export::export(&found.log.database, &self.to, options),
+        };
+        let exported = exported.map_err(failure)?;
         let path = self.to.display().to_string();
         let shown = text::escape(&path);
         if self.json {

@@ -12,7 +12,10 @@ use gov_deferred_audit::{
     outside_copy::OutsideCopy,
     signer::KeyDir,
     tlog::{bundle, key::VerifierKey, receipt::Receipt},
-    verify::{Report, SourceError, Verdict, VerifyOptions, verify_database, verify_export},
+    verify::{
+        Report, SourceError, Verdict, VerifyOptions, verify_database, verify_export,
+        verify_postgres,
+    },
 };
 use serde_json::json;
 
@@ -90,28 +93,34 @@ impl Verify {
         mut options: VerifyOptions,
         mut trust: Trust,
     ) -> Result<(Report, Trust, usize), Failure> {
-        let (_, log) = self.place.find()?;
+        let found = self.place.find()?;
+        let log = &found.log;
         let copied = if log.outside_copy.exists() {
             OutsideCopy::read_all(&log.outside_copy)
                 .map_err(|error| Failure::of(Exit::NotJudged, error))?
         } else {
             Vec::new()
         };
-        if let Some(last) = copied.last() {
-            if !log.database.exists() {
-                let what = "the database is missing, and the outside copy knows of records in it; \
-                            restore it, or see `gov audit accept-rollback`";
-                return Err(Failure::new(Exit::JudgedNo, what));
-            }
-            options.from_checkpoints.push(last.note.clone().into_bytes());
-        }
+        let copied = copied.last().map(|it| it.note.clone().into_bytes());
+        let knows_records = copied.is_some();
+        options.from_checkpoints.extend(copied);
         if options.keys.is_none() {
             let own = own_keys(&log.keys)?;
             if !own.is_empty() {
                 (options.keys, trust) = (Some(own), Trust::KeyDir);
             }
         }
-        let mut report = verify_database(&log.database, &options).map_err(failure)?;
+        let shared = found.on_shared(async |pool| verify_postgres(pool, options.clone()).await)?;
+        let report = match shared {
+            Some(report) => report,
+            None if knows_records && !log.database.exists() => {
+                let what = "the database is missing, and the outside copy knows of records in it; \
+                            restore it, or see `gov audit accept-rollback`";
+                return Err(Failure::new(Exit::JudgedNo, what));
+            }
+            None => verify_database(&log.database, &options),
+        };
+        let mut report = report.map_err(failure)?;
         let kept = options.from_checkpoints.len();
         if kept == 0 && report.completeness == Verdict::Ok {
             report.completeness = Verdict::NotJudged(format!(
