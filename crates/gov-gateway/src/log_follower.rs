@@ -11,7 +11,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,12 +18,8 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use gov_core::{AuditEvent, Clock, EventId, Timestamp};
-use gov_deferred_audit::{
-    SignedLog,
-    signed_log::{EpochExtent, LogHead, ReadLogError, StoredRecord},
-};
+use gov_deferred_audit::signed_log::{EpochExtent, LogHead, ReadLogError};
 use gov_retention::event_store::{AuditEventStore, StoreError};
 use gov_store::crash;
 use tokio::sync::watch;
@@ -32,52 +27,16 @@ use tokio_util::sync::CancellationToken;
 
 mod convert;
 mod progress;
+mod source;
 
 pub use self::{
     convert::{Undeliverable, dead_letter, event_of},
     progress::Progress,
+    source::RecordSource,
 };
 
 /// Records read at once: with payloads of a mebibyte each they still fit.
 const READ: u64 = 16;
-
-/// What is followed. The signed log is the one that counts; a test hands in one that fails.
-#[async_trait]
-pub trait RecordSource: fmt::Debug + Send + Sync {
-    /// Looks at what other processes appended, who cannot wake this one.
-    async fn refresh(&self) -> Result<(), ReadLogError>;
-
-    /// Every epoch there is, the first first; what is written now is the last.
-    async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError>;
-
-    /// At most `limit` records of `epoch` after `seq`, in order.
-    async fn records_of(
-        &self,
-        epoch: u64,
-        seq: u64,
-        limit: u64,
-    ) -> Result<Vec<StoredRecord>, ReadLogError>;
-}
-
-#[async_trait]
-impl RecordSource for SignedLog {
-    async fn refresh(&self) -> Result<(), ReadLogError> {
-        self.refresh().await.map(drop)
-    }
-
-    async fn epochs(&self) -> Result<Vec<EpochExtent>, ReadLogError> {
-        self.epochs().await
-    }
-
-    async fn records_of(
-        &self,
-        epoch: u64,
-        seq: u64,
-        limit: u64,
-    ) -> Result<Vec<StoredRecord>, ReadLogError> {
-        self.records_of(epoch, seq, limit).await
-    }
-}
 
 /// How a follower paces itself.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,12 @@
 //! An event store in memory that fails as a test tells it to.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use gov_core::{AuditEvent, EventId, Timestamp};
+use gov_core::{AuditEvent, EventId, Timestamp, clock::ManualClock};
 use gov_retention::event_store::{
     Appended, AuditEventStore, Durability, EventFilter, Order, Page, PageCursor, PageRequest,
     StoreError,
@@ -69,6 +72,19 @@ impl Double {
     /// Waits until the store was asked to append `count` times, in whatever mood.
     pub(crate) async fn asked(&self, count: u64) {
         self.appends.subscribe().wait_for(|it| *it >= count).await.unwrap();
+    }
+
+    /// As [`Double::asked`], while the clock moves on by a second at a time.
+    pub(crate) async fn asked_in_time(&self, count: u64, clock: &ManualClock) {
+        let mut asked = std::pin::pin!(self.asked(count));
+        for _ in 0..10_000 {
+            tokio::select! {
+                biased;
+                () = &mut asked => return,
+                () = tokio::task::yield_now() => clock.advance(Duration::from_secs(1)),
+            }
+        }
+        panic!("the store was not asked {count} times");
     }
 
     async fn answer(&self) -> Result<(), StoreError> {

@@ -184,23 +184,9 @@ async fn the_task_writes_the_gap_by_itself_when_the_store_is_back() {
     let running = tokio::spawn(it.events.clone().run(shutdown.clone()));
     it.store.is(Mood::Fails);
     it.keep("ls", Decision::Allow).await.unwrap();
-    let mut asked = std::pin::pin!(it.store.asked(4));
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut asked => break,
-            () = tokio::task::yield_now() => it.clock.advance(Duration::from_secs(1)),
-        }
-    }
+    it.store.asked_in_time(4, &it.clock).await;
     it.store.is(Mood::Works);
-    let mut asked = std::pin::pin!(it.store.asked(5));
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut asked => break,
-            () = tokio::task::yield_now() => it.clock.advance(Duration::from_secs(1)),
-        }
-    }
+    it.store.asked_in_time(5, &it.clock).await;
     assert_eq!(it.store.kinds(), ["audit.gap"]);
     shutdown.cancel();
     running.await.unwrap();

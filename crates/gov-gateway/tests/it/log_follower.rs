@@ -277,7 +277,7 @@ async fn a_commit_wakes_it_and_so_does_time() {
     it.store.asked(2).await;
     // Another process commits, and nobody says so here.
     it.log.grow(1, 1, "{}");
-    advance_until(&it, 3).await;
+    it.store.asked_in_time(3, &it.clock).await;
     shutdown.cancel();
     let follower = running.await.unwrap();
     it.adds_up();
@@ -292,9 +292,9 @@ async fn a_store_that_fails_is_tried_again_for_ever_and_the_end_is_bounded() {
     it.store.is(Mood::Fails);
     let (commits, shutdown) = (commits(), CancellationToken::new());
     let running = tokio::spawn(it.follower().run(commits.subscribe(), shutdown.clone()));
-    advance_until(&it, 20).await;
+    it.store.asked_in_time(20, &it.clock).await;
     it.store.is(Mood::Works);
-    advance_until(&it, 21).await;
+    it.store.asked_in_time(21, &it.clock).await;
     it.adds_up();
     shutdown.cancel();
     let follower = running.await.unwrap();
@@ -308,16 +308,4 @@ async fn a_store_that_fails_is_tried_again_for_ever_and_the_end_is_bounded() {
     };
     let (finished, ()) = tokio::join!(follower.finish(until), asked);
     assert!(!finished);
-}
-
-/// Moves the clock, second by second, until the store was asked so often.
-async fn advance_until(it: &It, asked: u64) {
-    let mut reached = std::pin::pin!(it.store.asked(asked));
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut reached => return,
-            () = tokio::task::yield_now() => it.clock.advance(Duration::from_secs(1)),
-        }
-    }
 }
