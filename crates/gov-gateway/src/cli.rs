@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+pub mod agents;
 pub mod approvals;
 pub mod audit;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod init;
 pub mod install;
 pub mod login;
 pub mod migrate;
+pub mod people;
 mod places;
 pub mod policies;
 pub mod serve;
@@ -47,6 +49,12 @@ enum Command {
     /// Create, list and revoke access tokens.
     #[command(subcommand)]
     Tokens(tokens::Tokens),
+    /// Add, list, change and disable the people who decide.
+    #[command(subcommand)]
+    People(people::People),
+    /// List the agents, and say whose they are.
+    #[command(subcommand)]
+    Agents(agents::Agents),
     /// Check, show, activate and roll back policies.
     #[command(subcommand)]
     Policies(policies::Policies),
@@ -83,6 +91,8 @@ impl Cli {
             Command::Migrate(it) => it.run(),
             Command::Config(it) => it.run(),
             Command::Tokens(it) => it.run(),
+            Command::People(it) => it.run(),
+            Command::Agents(it) => it.run(),
             Command::Policies(it) => it.run(),
             Command::Approvals(it) => it.run(),
             Command::Login(it) => it.run(),

@@ -128,6 +128,15 @@ impl Client {
         self.send(Method::POST, path, Some(json)).await
     }
 
+    /// Puts JSON to `path`, which begins with a slash.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] where no whole answer came; every status is an answer.
+    pub async fn put(&self, path: &str, json: Vec<u8>) -> Result<Reply, ClientError> {
+        self.send(Method::PUT, path, Some(json)).await
+    }
+
     async fn send(
         &self,
         method: Method,

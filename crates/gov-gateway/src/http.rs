@@ -10,12 +10,13 @@ use axum::{
     body::Body,
     http::{HeaderValue, Request, header},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use gov_core::{Clock, Health};
 use gov_retention::event_store::AuditEventStore;
 use tower::ServiceExt as _;
 
+mod agents;
 pub mod approvals;
 mod audit_events;
 mod auth;
@@ -26,6 +27,7 @@ mod healthz;
 pub mod listener;
 mod metrics;
 mod page;
+mod people;
 mod policies;
 pub mod problem;
 mod readyz;
@@ -125,6 +127,10 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/approvals", get(approvals::list))
         .route("/v1/approvals/{id}", get(approvals::get))
         .route("/v1/approvals/{id}/decision", post(approvals::decide))
+        .route("/v1/people", get(people::list).post(people::add))
+        .route("/v1/people/{id}", post(people::change))
+        .route("/v1/agents", get(agents::list))
+        .route("/v1/agents/{id}/owners", put(agents::own))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
         .merge(page::routes())

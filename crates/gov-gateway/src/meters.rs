@@ -23,6 +23,8 @@ pub enum Route {
     Approvals,
     /// `/v1/audit` and below.
     Audit,
+    /// `/v1/people`, `/v1/agents` and `/v1/whoami`.
+    People,
     /// `/healthz`, `/readyz` and `/metrics`.
     Watch,
     /// `/` and everything that people see in a browser.
@@ -32,12 +34,13 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Check, "check"),
         (Self::Tokens, "tokens"),
         (Self::Policies, "policies"),
         (Self::Approvals, "approvals"),
         (Self::Audit, "audit"),
+        (Self::People, "people"),
         (Self::Watch, "watch"),
         (Self::Page, "page"),
         (Self::Other, "other"),
@@ -54,6 +57,8 @@ impl Route {
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
             _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,
+            "/v1/whoami" => Self::People,
+            _ if path.starts_with("/v1/people") || path.starts_with("/v1/agents") => Self::People,
             _ if path.starts_with("/assets/") || path.starts_with("/approvals/") => Self::Page,
             _ => Self::Other,
         }

@@ -11,7 +11,7 @@ use gov_core::{AgentId, Clock, Timestamp, TokenId, payload::SealError};
 
 mod agents;
 mod new_token;
-mod people;
+pub(crate) mod people;
 mod tokens;
 mod view;
 

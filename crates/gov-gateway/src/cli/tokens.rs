@@ -14,7 +14,7 @@ use crate::{
     registry::{CreatedToken, NewToken, RegistryError, TokenList, TokenView},
 };
 
-mod files;
+pub(super) mod files;
 
 /// `gov tokens`.
 #[derive(Debug, Subcommand)]

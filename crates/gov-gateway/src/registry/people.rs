@@ -191,7 +191,7 @@ pub(crate) fn list(
     }
 }
 
-fn nothing_else(fields: &Map<String, Value>) -> Result<(), Problem> {
+pub(crate) fn nothing_else(fields: &Map<String, Value>) -> Result<(), Problem> {
     let Some(unknown) = fields.keys().next() else { return Ok(()) };
     let shown = gov_core::text::escape(unknown);
     Err(Problem::bad_field(shown.clone(), format!("unknown field `{shown}`")))
