@@ -155,7 +155,7 @@ struct StoreHealth {
 
 impl Health for StoreHealth {
     fn name(&self) -> &'static str {
-        self.store.name()
+        "event_store"
     }
 
     fn health(&self) -> HealthState {
