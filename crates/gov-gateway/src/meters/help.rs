@@ -109,6 +109,27 @@ pub static HELP: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Records of the signed log that the event store cannot hold as what they are.",
     ),
+    ("gov_escalation_requested_total", Kind::Counter, "Approvals opened."),
+    ("gov_escalation_decided_total", Kind::Counter, "Answers of people, by verdict."),
+    ("gov_escalation_consumed_total", Kind::Counter, "Approvals used."),
+    ("gov_escalation_cancelled_total", Kind::Counter, "Approvals withdrawn or overtaken."),
+    ("gov_escalation_fired_total", Kind::Counter, "Timers of approvals, by what they did."),
+    (
+        "gov_escalation_firing_lag_seconds",
+        Kind::Histogram,
+        "How late the first timer of each batch was.",
+    ),
+    (
+        "gov_escalation_pass_errors_total",
+        Kind::Counter,
+        "Passes of the scheduler of approvals that failed.",
+    ),
+    ("gov_escalation_outbox_sent_total", Kind::Counter, "Messages about approvals delivered."),
+    (
+        "gov_escalation_outbox_failed_total",
+        Kind::Counter,
+        "Tries to deliver a message about an approval that failed.",
+    ),
     ("gov_store_commits_total", Kind::Counter, "Commits, by database and durability."),
     (
         "gov_store_commit_errors_total",

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail by panicking, like the tests"
 )]
 
+mod approval_commands;
 mod approval_door;
 mod audit_commands;
 mod audit_events;
@@ -35,6 +36,7 @@ mod refusals;
 mod releases;
 mod running;
 mod start_up;
+mod terminal;
 mod token_door;
 mod unrecordable;
 mod watching;
