@@ -1,4 +1,4 @@
-//! Migrations on PostgreSQL.
+//! Migrations on PostgreSQL, and its time.
 
 use chrono::{DateTime, Utc};
 use gov_core::Timestamp;
@@ -8,6 +8,10 @@ use crate::{
     crash,
     migrations::{Applied, Component, MigrateError, Migration},
 };
+
+mod clock;
+
+pub use self::clock::{DatabaseClock, ServerTime};
 
 /// The advisory lock of everyone who migrates: the ASCII bytes of `gov_migr`.
 const LOCK_KEY: i64 = 0x676f_765f_6d69_6772;
