@@ -32,6 +32,7 @@ use crate::{
     approvals::{Desk, DeskError},
     config::RefusalDurability,
     events::Events,
+    generation::Freshness,
     meters::Meters,
     policy::{Judgement, PolicyInput, PolicySet},
     registry::{Registry, RegistryError},
@@ -49,6 +50,7 @@ pub struct Gate {
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
     config: GateConfig,
+    freshness: Freshness,
 }
 
 /// Where a [`Gate`] keeps what it decides.
@@ -97,7 +99,26 @@ impl Gate {
         config: GateConfig,
     ) -> Self {
         let (policy, Keepers { recorder, events }) = (RwLock::new(None), keepers);
-        Self { policy, registry, recorder, desk, events, redactor, meters, clock, config }
+        let freshness = Freshness::always();
+        Self {
+            policy,
+            registry,
+            recorder,
+            desk,
+            events,
+            redactor,
+            meters,
+            clock,
+            config,
+            freshness,
+        }
+    }
+
+    /// The same for a server whose state others change too: it refuses what it cannot judge by what
+    /// is true now.
+    #[must_use]
+    pub fn judging_while(self, freshness: Freshness) -> Self {
+        Self { freshness, ..self }
     }
 
     /// Judges by `policy` from the next check on, unless a later version is there already.
@@ -124,15 +145,21 @@ impl Gate {
     /// [`CheckError`]: the caller must treat it as a refusal.
     pub async fn check(&self, request: CheckRequest) -> Result<Answer, CheckError> {
         let now = self.clock.now();
-        let judgement = if self.is_known(&request, now).await? {
+        let fresh = self.freshness.is_fresh(now);
+        let judgement = if !fresh {
+            stale(self.policy_version())
+        } else if self.is_known(&request, now).await? {
             self.judge(&request, now)
         } else {
             unknown_agent(self.policy_version())
         };
         let answer = if judgement.decision.is_refusal() {
             let refused = self.refuse(&request, judgement.clone(), now).await?;
-            // On record first; then no human is to be asked about it, or heard.
-            self.supersede(&request, &judgement).await;
+            // On record first; then no human is to be asked about it, or heard. That the state is
+            // stale says nothing about the action.
+            if fresh {
+                self.supersede(&request, &judgement).await;
+            }
             refused
         } else {
             let released = self.release(&request, judgement).await;
@@ -220,6 +247,11 @@ impl Gate {
 
 fn unknown_agent(version: Option<u64>) -> Judgement {
     refused(RuleId::unknown_agent(), "the agent is not registered", version)
+}
+
+fn stale(version: Option<u64>) -> Judgement {
+    let reason = "what the servers share was not confirmed for 3 s, so nothing can be judged by it";
+    refused(RuleId::state_stale(), reason, version)
 }
 
 fn no_policy() -> Judgement {

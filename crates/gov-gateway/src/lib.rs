@@ -11,6 +11,7 @@ pub mod data_dir;
 pub mod events;
 pub mod feed;
 pub mod founding;
+pub mod generation;
 pub mod harness;
 pub mod hook;
 pub mod http;

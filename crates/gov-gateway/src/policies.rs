@@ -159,6 +159,12 @@ impl Policies {
         Ok(())
     }
 
+    /// The version that is judged by; `None` before there is one, and where no server runs.
+    #[must_use]
+    pub fn in_force(&self) -> Option<u64> {
+        self.live.as_ref().and_then(|it| it.gate.policy_version())
+    }
+
     async fn compile(&self, policy: &StoredPolicy) -> Result<PolicySet, PoliciesError> {
         let (text, version) = (policy.text.clone(), policy.version);
         let chains = Arc::clone(&self.chains);

@@ -23,8 +23,11 @@ mod error;
 mod events;
 mod health;
 mod log;
+mod sharing;
 
-use self::{approvals::Approvals, events::EventWork, health::PolicyHealth, log::Log};
+use self::{
+    approvals::Approvals, events::EventWork, health::PolicyHealth, log::Log, sharing::Sharing,
+};
 pub use self::{error::StartError, log::log_config};
 use crate::{
     check::{Gate, GateConfig, Keepers},
@@ -32,6 +35,7 @@ use crate::{
     data_dir::{DataDir, key_file, node_name},
     feed::GatewayFeed,
     founding::{self, Founded, IfLost},
+    generation::Memory,
     http::{
         Door, Guard, Parts,
         approvals::LONGEST_WAIT,
@@ -69,8 +73,8 @@ pub struct Server {
     event_work: EventWork,
     history: FollowerHandle,
     approvals: Approvals,
-    // The follower of the history and the upkeep of the meters.
-    tasks: [JoinHandle<()>; 2],
+    // The follower of the history, the upkeep of the meters, and what sharing takes.
+    tasks: Vec<JoinHandle<()>>,
     stop_tasks: CancellationToken,
     node: String,
     storage: Storage,
@@ -128,7 +132,8 @@ impl Server {
         let (data_dir, lock, redaction_key, node) =
             opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
         let storage = Storage::open(&config.database, &data_dir, &clock).await?;
-        let store = Arc::clone(&storage.store);
+        let (store, clock) = (Arc::clone(&storage.store), Arc::clone(&storage.clock));
+        let sharing = Sharing::new(&storage);
         let log = Log::open(&storage.kind, config, &data_dir, &clock).await?;
         let event_store = events::open(&storage.kind, &data_dir.events(), &clock).await?;
 
@@ -140,11 +145,7 @@ impl Server {
             FollowerConfig::default(),
         );
         let history = follower.handle();
-        let log_wait = LoggedWithin {
-            follower: history.clone(),
-            clock: Arc::clone(&clock),
-            patience: LOG_PATIENCE.min(config.server.request_timeout / 2),
-        };
+        let log_wait = logged_within(&config.server, history.clone(), &clock);
         let directory = Arc::new(Directory::new(contents.identities));
         let registry = Registry::new(
             Arc::clone(&store),
@@ -156,7 +157,7 @@ impl Server {
         let (queue, deciders) = (log.queue.clone(), Arc::clone(&directory));
         let approvals = Approvals::open(&storage.kind, config, queue, deciders, &clock);
         let desk = approvals.desk.clone();
-        let gate = Arc::new(Gate::new(
+        let gate = Gate::new(
             registry.clone(),
             Keepers { recorder: Arc::new(log.queue.clone()), events: event_work.events.clone() },
             desk,
@@ -164,15 +165,26 @@ impl Server {
             Arc::clone(&meters),
             Arc::clone(&clock),
             gate_config(config),
-        ));
+        );
+        let gate = Arc::new(gate.judging_while(sharing.freshness.clone()));
         let protected = protected(address, &data_dir);
         let chains = Arc::new(config.chains.clone());
         let policy = activate(&gate, contents.policy, &chains, &protected)?;
         let live = Live { gate: Arc::clone(&gate), protected, log: log_wait };
-        let policies = Policies::new(store, chains, Arc::clone(&clock), Some(live));
+        let policies = Policies::new(Arc::clone(&store), chains, Arc::clone(&clock), Some(live));
+        let memory = Memory {
+            directory: Arc::clone(&directory),
+            policies: policies.clone(),
+            generation: contents.generation,
+        };
         let policy_health = PolicyHealth::new(Arc::clone(&gate)) as _;
-        let health: Vec<Arc<dyn Health>> =
-            [log.health(), event_work.health(), vec![policy_health, approvals.health()]].concat();
+        let health: Vec<Arc<dyn Health>> = [
+            log.health(),
+            event_work.health(),
+            vec![policy_health, approvals.health()],
+            sharing.health(),
+        ]
+        .concat();
         let parts = Parts {
             gate,
             directory,
@@ -191,6 +203,8 @@ impl Server {
         let guard = Guard::new(address, &server.allowed_hosts, &server.allowed_origins);
         let stop_tasks = CancellationToken::new();
         let upkeep = keep_meters(meters, Arc::clone(&clock), stop_tasks.clone());
+        let mut tasks = sharing.start(store, memory, &stop_tasks);
+        tasks.extend([tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)]);
         Ok(Self {
             started: Started { address, data_dir, policy, log: log.describe(), admin_token },
             listener,
@@ -200,7 +214,7 @@ impl Server {
             event_work,
             history,
             approvals,
-            tasks: [tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)],
+            tasks,
             stop_tasks,
             node,
             storage,
@@ -257,6 +271,16 @@ impl Server {
         drop(self.lock);
         ended
     }
+}
+
+/// What an answer to a change waits for: less than the request may take.
+fn logged_within(
+    config: &config::Server,
+    follower: FollowerHandle,
+    clock: &Arc<dyn Clock>,
+) -> LoggedWithin {
+    let patience = LOG_PATIENCE.min(config.request_timeout / 2);
+    LoggedWithin { follower, clock: Arc::clone(clock), patience }
 }
 
 /// Founds what is empty, reads what there is, and marks that a run begins.

@@ -5,7 +5,7 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use gov_core::Clock;
 use gov_store::{
     migrations::{Component, MigrateError},
-    postgres,
+    postgres::{self, DatabaseClock},
     sqlite::{Database, DatabaseOptions, OpenError},
 };
 use sqlx::{
@@ -45,6 +45,8 @@ pub struct Storage {
     pub store: Arc<dyn GatewayStore>,
     /// The database behind it, for the stores of others.
     pub kind: Kind,
+    /// What time it is for everyone who uses it.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The database.
@@ -59,6 +61,8 @@ pub enum Kind {
     Shared {
         /// Connections to it.
         pool: PgPool,
+        /// Its time; somebody must run it.
+        clock: Arc<DatabaseClock>,
     },
 }
 
@@ -88,6 +92,9 @@ pub enum StorageError {
         /// What it says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It does not say what time it is.
+    #[error("cannot read the time of the database")]
+    Time(#[source] sqlx::Error),
     /// Its schema cannot be brought up to this build's.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
@@ -116,7 +123,7 @@ impl Storage {
         let opening = move || Database::open(&path, &options, EMBEDDED, now);
         let database = blocking(opening).await??;
         let store = Arc::new(SqliteGatewayStore::new(&database));
-        Ok(Self { store, kind: Kind::Embedded { database } })
+        Ok(Self { store, kind: Kind::Embedded { database }, clock: Arc::clone(clock) })
     }
 
     /// As [`Storage::open`], where `config` names a database that is shared; `None` where it does
@@ -133,15 +140,19 @@ impl Storage {
         for component in SHARED {
             postgres::migrate(&pool, component, clock.now()).await?;
         }
+        let server_time = Arc::new(pool.clone());
+        let measured = DatabaseClock::start(Arc::clone(clock), server_time).await;
+        let clock = Arc::new(measured.map_err(StorageError::Time)?);
         let store = Arc::new(PgGatewayStore::new(pool.clone()));
-        Ok(Some(Self { store, kind: Kind::Shared { pool } }))
+        let time = Arc::clone(&clock) as _;
+        Ok(Some(Self { store, kind: Kind::Shared { pool, clock }, clock: time }))
     }
 
     /// Ends the work on it: what was handed over is written.
     pub async fn close(self) {
         match self.kind {
             Kind::Embedded { database } => database.close().await,
-            Kind::Shared { pool } => pool.close().await,
+            Kind::Shared { pool, .. } => pool.close().await,
         }
     }
 }

@@ -54,7 +54,7 @@ impl Approvals {
                 let store = SqliteApprovalStore::new(writer, readers);
                 Self::open_on(store, config, queue, directory, clock)
             }
-            Kind::Shared { pool } => {
+            Kind::Shared { pool, .. } => {
                 let store = PgApprovalStore::new(pool.clone());
                 Self::open_on(store, config, queue, directory, clock)
             }

@@ -138,7 +138,7 @@ fn storage_exit(error: &StorageError) -> Exit {
     match error {
         StorageError::Open(error) => open_exit(error),
         StorageError::Migrate(MigrateError::NewerSchema { .. }) => Exit::NewerSchema,
-        StorageError::Unreachable { .. } => Exit::Unreachable,
+        StorageError::Unreachable { .. } | StorageError::Time(_) => Exit::Unreachable,
         StorageError::Url | StorageError::UrlFile { .. } => Exit::Usage,
         _ => Exit::NotJudged,
     }

@@ -53,7 +53,7 @@ pub(super) async fn open(
 ) -> Result<Arc<dyn OwnedStore>, StartError> {
     Ok(match kind {
         Kind::Embedded { .. } => Arc::new(SqliteEventStore::open(dir, Arc::clone(clock)).await?),
-        Kind::Shared { pool } => Arc::new(PgEventStore::new(pool.clone())),
+        Kind::Shared { pool, .. } => Arc::new(PgEventStore::new(pool.clone())),
     })
 }
 

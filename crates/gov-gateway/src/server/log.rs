@@ -43,7 +43,7 @@ impl Log {
         let outside_copy = paths.outside_copy.clone();
         let signed = match kind {
             Kind::Embedded { .. } => SignedLog::open(paths, Arc::clone(clock)).await?,
-            Kind::Shared { pool } => {
+            Kind::Shared { pool, .. } => {
                 SignedLog::open_postgres(pool.clone(), paths.places(), Arc::clone(clock)).await?
             }
         };
