@@ -24,7 +24,7 @@ struct Stage {
 }
 
 fn stage(place: &Place) -> Stage {
-    let (agent, approver) = (place.agent_token(), place.approver_token("ann", &[]));
+    let (agent, approver) = (place.agent_token(), place.approver_token("Ann", &["ops"]));
     Stage { server: place.serve(""), agent, approver }
 }
 
@@ -44,6 +44,15 @@ impl Stage {
         let reply = self.server.post(&self.agent, CHECK, &body);
         let text = |field: &str| reply.json[field].as_str().unwrap_or_default().to_owned();
         (text("decision"), text("rule_id"))
+    }
+
+    /// The agent asks, the approver answers, and the agent tries.
+    fn decide(&self, command: &str, decision: &str) {
+        let path = format!("/v1/approvals/{}", self.ask(command));
+        let digest = self.server.get(&self.approver, &path).json["digest"].take();
+        let body = json!({"decision": decision, "digest": digest});
+        self.server.post(&self.approver, &format!("{path}/decision"), &body);
+        self.use_up(command, path.rsplit('/').next().unwrap());
     }
 
     /// Logs in by the keyboard: the form waits for the token.
@@ -82,7 +91,7 @@ fn a_person_answers_by_the_keyboard_and_sees_what_the_agent_does_with_it() {
     assert_eq!(browser.focused(), "button Approve");
     browser.press("Enter");
     let told = browser.see(".message.yes");
-    assert!(told.starts_with("Approved by ann: coder may do it once, until "), "{told}");
+    assert!(told.starts_with("Approved by Ann: coder may do it once, until "), "{told}");
     assert_eq!((browser.count(".card"), browser.focused()), (0, format!("p {told}")));
     browser.see(".row .word.yes:text('approved')");
 
@@ -105,7 +114,7 @@ fn a_person_answers_by_the_keyboard_and_sees_what_the_agent_does_with_it() {
     browser.press("Tab");
     assert_eq!(browser.focused(), "button Reject");
     browser.press("Enter");
-    assert!(browser.see(".message.no").starts_with("Rejected by ann"));
+    assert!(browser.see(".message.no").starts_with("Rejected by Ann"));
     assert_eq!((browser.count(&card(&second)), browser.count(&card(&third))), (0, 1));
     browser.see(".row .word.no:text('rejected')");
     let refused = it.use_up("git push --force origin dev", &second);
@@ -127,11 +136,11 @@ fn everything_works_where_no_script_runs() {
     browser.open_without_scripts();
     it.log_in(&mut browser);
     browser.click(&format!("{} button.approve", card(&yes)));
-    assert!(browser.see(".message").starts_with("Approved by ann"));
+    assert!(browser.see(".message").starts_with("Approved by Ann"));
     browser.click(&format!("{} summary", card(&no)));
     assert!(browser.see(&format!("{} .whole", card(&no))).contains("\"cwd\": \"/home/me/shop\""));
     browser.click(&format!("{} button.reject", card(&no)));
-    assert!(browser.see(".message").starts_with("Rejected by ann"));
+    assert!(browser.see(".message").starts_with("Rejected by Ann"));
     assert_eq!(it.use_up("git push --force origin yes", &yes).0, "allow");
     assert_eq!(it.use_up("git push --force origin no", &no).1, "approval-rejected");
 
@@ -184,15 +193,16 @@ fn nothing_that_an_agent_sends_runs_or_hides() {
 fn the_page_keeps_nobody_out_in_light_and_in_dark() {
     let place = Place::new();
     let Some(mut browser) = Browser::start(&place) else { return };
+    let releaser = place.agent_token_of("release-bot");
     let it = stage(&place);
-    busy(&it);
+    busy(&it, &releaser);
     for (open, suffix) in [(Browser::open as fn(&mut Browser), ""), (Browser::open_dark, "-dark")] {
         open(&mut browser);
         browser.goto(&it.server.url());
         browser.is_accessible();
         it.log_in(&mut browser);
         browser.see(".card:nth-child(2)");
-        browser.see(".row:nth-child(8)");
+        browser.see(".row:nth-child(15)");
         browser.is_accessible();
         if let Some(file) = std::env::var_os(SCREENSHOT).map(PathBuf::from) {
             browser.shot(&beside(&file, suffix));
@@ -210,20 +220,18 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     file.with_file_name(format!("{stem}{suffix}.png"))
 }
 
-/// An hour's work of a coding agent, with two things that wait for a person.
-fn busy(it: &Stage) {
-    for command in [
-        "git status --short",
-        "rg -n 'fn charge' crates/billing",
-        ALLOWED,
-        WARNED,
-        "git commit -am 'Round tax per line, not per cart'",
-        REFUSED,
-        "cargo clippy --workspace -- -D warnings",
-        "git push --force-with-lease origin tax-rounding",
-    ] {
-        it.server.check(&it.agent, command);
-    }
+/// Some work of two agents, with two things that wait for a person.
+fn busy(it: &Stage, releaser: &str) {
+    let check = |commands: &[&str]| {
+        for command in commands {
+            it.server.check(&it.agent, command);
+        }
+    };
+    check(&["git status --short", "rg -n 'fn charge' crates/billing", ALLOWED]);
+    it.decide("git push --force origin tax-rounding", "approve");
+    check(&[WARNED, "git commit -am 'Round tax per line, not per cart'", REFUSED]);
+    it.decide("git push --force origin release/2.14", "reject");
+    check(&["cargo clippy --workspace -- -D warnings", "cargo build --release"]);
     it.ask(ASKED);
     let deploy = json!({
         "kind": "tool_call", "server": "ops", "tool": "deploy_service",
@@ -232,5 +240,5 @@ fn busy(it: &Stage) {
             "image": "registry.example/checkout:2.14.0", "replicas": 6,
         },
     });
-    it.server.post(&it.agent, CHECK, &json!({"agent_id": AGENT, "action": deploy}));
+    it.server.post(releaser, CHECK, &json!({"agent_id": "release-bot", "action": deploy}));
 }

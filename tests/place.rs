@@ -83,7 +83,12 @@ impl Place {
 
     /// A new token of [`AGENT`], made while no server runs.
     pub(crate) fn agent_token(&self) -> String {
-        self.token(&["--scope", "agent", "--agent", AGENT])
+        self.agent_token_of(AGENT)
+    }
+
+    /// A new token of any agent, made while no server runs.
+    pub(crate) fn agent_token_of(&self, agent: &str) -> String {
+        self.token(&["--scope", "agent", "--agent", agent])
     }
 
     /// A new token of an admin, made while no server runs.

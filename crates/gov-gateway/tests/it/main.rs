@@ -27,6 +27,7 @@ mod install;
 mod lifecycle;
 mod log_follower;
 mod page;
+mod page_answers;
 mod policies;
 mod policy_corpus;
 mod policy_properties;
