@@ -398,9 +398,9 @@ fn missing_bound() -> BTreeMap<&'static str, u64> {
     [("spooled_milliseconds", millis), ("spooled_bytes", limits.sync_bytes)].into()
 }
 
-/// Nine tenths of the time limit: the answer has the rest.
+/// Three quarters of the time limit: the answer has the rest.
 fn longest_wait(request_timeout: Duration) -> Duration {
-    LONGEST_WAIT.min(request_timeout * 9 / 10)
+    LONGEST_WAIT.min(request_timeout * 3 / 4)
 }
 
 fn protected(address: SocketAddr, data_dir: &DataDir) -> Protected {

@@ -238,7 +238,7 @@ async fn who_waits_is_answered_when_somebody_decides() {
     let json = reply.json();
     assert_eq!((reply.status, &json["status"]), (200, &json!("approved")), "{json}");
     // Nobody answers: it is as it is at the end, well within the time limit of requests.
-    let it = Deciding::start("server.request_timeout = \"500ms\"\n").await;
+    let it = Deciding::start("server.request_timeout = \"2s\"\n").await;
     let id = it.ask().await;
     let reply = it.it.get(&format!("/v1/approvals/{id}?wait=30s"), &it.ann).await;
     assert_eq!((reply.status, &reply.json()["status"]), (200, &json!("pending")));
