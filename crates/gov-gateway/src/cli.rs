@@ -49,10 +49,10 @@ enum Command {
     /// Create, list and revoke access tokens.
     #[command(subcommand)]
     Tokens(tokens::Tokens),
-    /// Add, list, change and disable the people who decide.
+    /// Add people who decide, give them roles, disable them.
     #[command(subcommand)]
     People(people::People),
-    /// List the agents, and say whose they are.
+    /// List agents, and say whose they are.
     #[command(subcommand)]
     Agents(agents::Agents),
     /// Check, show, activate and roll back policies.

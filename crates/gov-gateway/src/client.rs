@@ -128,7 +128,7 @@ impl Client {
         self.send(Method::POST, path, Some(json)).await
     }
 
-    /// Puts JSON to `path`, which begins with a slash.
+    /// Puts JSON at `path`, which begins with a slash.
     ///
     /// # Errors
     ///
@@ -178,6 +178,14 @@ impl Client {
             ClientError::Broken { url, source }
         }
     }
+}
+
+/// One segment of a path, percent-encoded (RFC 3986 §2.3): a name may hold a slash.
+#[must_use]
+pub fn segment(text: &str) -> String {
+    let keep = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
+    let encode = |it: u8| if keep(it) { char::from(it).to_string() } else { format!("%{it:02X}") };
+    text.bytes().map(encode).collect()
 }
 
 /// Runs one future on this thread, and waits for nothing that it left behind.
@@ -249,6 +257,12 @@ mod tests {
         {
             assert_eq!(client(url).unwrap().url(), url);
         }
+    }
+
+    #[test]
+    fn a_name_is_one_segment_whatever_it_holds() {
+        assert_eq!(segment("team/a b?c#d%é"), "team%2Fa%20b%3Fc%23d%25%C3%A9");
+        assert_eq!(segment("per_0a-b.c~d"), "per_0a-b.c~d");
     }
 
     #[test]

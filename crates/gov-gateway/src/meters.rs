@@ -57,8 +57,8 @@ impl Route {
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
             _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,
-            "/v1/whoami" => Self::People,
-            _ if path.starts_with("/v1/people") || path.starts_with("/v1/agents") => Self::People,
+            "/v1/whoami" | "/v1/people" | "/v1/agents" => Self::People,
+            _ if path.starts_with("/v1/people/") || path.starts_with("/v1/agents/") => Self::People,
             _ if path.starts_with("/assets/") || path.starts_with("/approvals/") => Self::Page,
             _ => Self::Other,
         }

@@ -11,11 +11,12 @@ use gov_core::{AgentId, Clock, Timestamp, TokenId, payload::SealError};
 
 mod agents;
 mod new_token;
-pub(crate) mod people;
+mod people;
 mod tokens;
 mod view;
 
 pub use self::{
+    agents::NewOwners,
     new_token::NewToken,
     people::{NewPerson, PersonChange},
     view::{

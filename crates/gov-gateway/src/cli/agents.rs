@@ -1,4 +1,4 @@
-//! `gov agents`: which agents there are and whose, over HTTP while a server runs, else on the files.
+//! `gov agents`: who asks, and whose they are, over HTTP while a server runs, else on the files.
 
 use clap::{Args, Subcommand};
 use gov_core::{AgentId, text};
@@ -10,6 +10,7 @@ use super::{
     tokens::files,
 };
 use crate::{
+    client::segment,
     logged::Changed,
     registry::{AgentList, AgentView},
 };
@@ -19,7 +20,7 @@ use crate::{
 pub enum Agents {
     /// List the registered agents with their owners.
     List(Target),
-    /// Say whose an agent is: its owners may not approve what it asks for.
+    /// Give an agent other owners, who then do not decide about what it asks.
     Own(Own),
 }
 
@@ -28,10 +29,10 @@ pub enum Agents {
 pub struct Own {
     /// The agent.
     agent: String,
-    /// An owner: a name or `per_…`; may be given more than once.
+    /// An owner, by name or `per_…` id; may be given several times.
     #[arg(long = "person", value_name = "NAME", required_unless_present = "nobody")]
     people: Vec<String>,
-    /// Leave it without an owner.
+    /// The agent is nobody's.
     #[arg(long, conflicts_with = "people")]
     nobody: bool,
     #[command(flatten)]
@@ -53,42 +54,37 @@ impl Agents {
     }
 }
 
+fn list(at: &Target) -> Result<(), Failure> {
+    let list: AgentList = match at.server()? {
+        Some(server) => target::ask(server.get("/v1/agents"))?,
+        None => files::agents(&at.places)?,
+    };
+    at.print_list(&list, row, "no agents; one is registered when it first asks")
+}
+
 impl Own {
     fn run(self) -> Result<(), Failure> {
-        let id: AgentId = self.agent.parse().map_err(|error| Failure::of(Exit::Usage, error))?;
+        let agent: AgentId = self.agent.parse().map_err(|it| Failure::of(Exit::Usage, it))?;
         let owned: Changed<AgentView> = match self.at.server()? {
             Some(server) => {
-                let path = format!("/v1/agents/{}/owners", target::segment(&self.agent));
                 let body = json!({ "owners": self.people }).to_string().into_bytes();
+                let path = format!("/v1/agents/{}/owners", segment(agent.as_str()));
                 target::ask(server.put(&path, body))?
             }
             None => files::with_registry(&self.at.places, async |registry| {
-                registry.own_agent(&id, &self.people, "gov agents").await
+                registry.own_agent(&agent, &self.people, "gov agents").await
             })?,
         };
         self.at.print(&owned, |it| row(&it.view))
     }
 }
 
-fn list(at: &Target) -> Result<(), Failure> {
-    let list: AgentList = match at.server()? {
-        Some(server) => target::ask(server.get("/v1/agents"))?,
-        None => {
-            let identities = files::identities(&at.places)?;
-            let directory = crate::identity::Directory::new(identities);
-            let agents = directory.agents();
-            AgentList::new(agents.iter().map(|it| AgentView::of(it, &directory)).collect())
-        }
-    };
-    at.print_list(&list, row, "no agents; one is registered when it first asks")
-}
-
 fn row(view: &AgentView) -> String {
-    let owner = |it: &crate::registry::Owner| match &it.name {
+    let name = |owner: &crate::registry::Owner| match &owner.name {
         Some(name) => text::escape(name.as_str()).into_owned(),
-        None => it.id.to_string(),
+        None => owner.id.to_string(),
     };
-    let owners: Vec<_> = view.owners.iter().map(owner).collect();
+    let owners: Vec<_> = view.owners.iter().map(name).collect();
     let owners = if owners.is_empty() { "nobody's".to_owned() } else { owners.join(", ") };
-    format!("{}  since {}  {owners}", text::escape(view.id.as_str()), view.registered_at)
+    format!("{}  registered {}  {owners}", text::escape(view.id.as_str()), view.registered_at)
 }

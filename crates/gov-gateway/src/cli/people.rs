@@ -1,8 +1,8 @@
-//! `gov people`: who may decide, over HTTP while a server runs, else on the files.
+//! `gov people`: who decides, over HTTP while a server runs, else on the files.
 
 use clap::{Args, Subcommand};
 use gov_core::text;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Exit, Failure, Outcome,
@@ -10,31 +10,35 @@ use super::{
     tokens::files,
 };
 use crate::{
+    client::segment,
     logged::Changed,
     registry::{NewPerson, PersonChange, PersonList, PersonView},
 };
 
+/// What the history calls a change on the files.
+const ACTOR: &str = "gov people";
+
 /// `gov people`.
 #[derive(Debug, Subcommand)]
 pub enum People {
-    /// Add a person; `gov tokens create --scope approver` gives them a token.
+    /// Add a person, who decides with a token of scope `approver`.
     Add(Add),
     /// List the people, also the disabled ones.
     List(Target),
     /// Give a person other roles.
     Set(Set),
-    /// Take from a person the right to decide, at once.
+    /// Let a person no longer decide, at once: their tokens are refused.
     Disable(Named),
-    /// Give it back.
+    /// Let a disabled person decide again: their tokens are good again.
     Enable(Named),
 }
 
 /// `gov people add`.
 #[derive(Debug, Args)]
 pub struct Add {
-    /// What the person is called.
+    /// What the person is called; no two may share a name.
     name: String,
-    /// What the person may decide as; may be given more than once.
+    /// What the person may decide as; may be given several times.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
     #[command(flatten)]
@@ -44,23 +48,23 @@ pub struct Add {
 /// `gov people set`.
 #[derive(Debug, Args)]
 pub struct Set {
-    /// The person: a name or `per_…`.
-    person: String,
-    /// What the person may decide as from now on, and as nothing else; may be given more than once.
+    /// The person, by name or `per_…` id.
+    name: String,
+    /// What the person may decide as, and nothing else; may be given several times.
     #[arg(long = "role", value_name = "ROLE", required_unless_present = "no_roles")]
     roles: Vec<String>,
-    /// Leave the person no role.
+    /// Take all roles away.
     #[arg(long, conflicts_with = "roles")]
     no_roles: bool,
     #[command(flatten)]
     at: Target,
 }
 
-/// A person to work on.
+/// `gov people disable` and `gov people enable`.
 #[derive(Debug, Args)]
 pub struct Named {
-    /// The person: a name or `per_…`.
-    person: String,
+    /// The person, by name or `per_…` id.
+    name: String,
     #[command(flatten)]
     at: Target,
 }
@@ -75,12 +79,9 @@ impl People {
         match self {
             Self::Add(it) => it.run()?,
             Self::List(at) => list(&at)?,
-            Self::Set(it) => {
-                let change = PersonChange::roles(&it.roles)?;
-                change_person(&it.at, &it.person, change, &json!({"roles": it.roles}))?;
-            }
-            Self::Disable(it) => it.disable(true)?,
-            Self::Enable(it) => it.disable(false)?,
+            Self::Set(it) => change(&it.name, &PersonChange::roles(&it.roles)?, &it.at)?,
+            Self::Disable(it) => change(&it.name, &PersonChange::disabled(true), &it.at)?,
+            Self::Enable(it) => change(&it.name, &PersonChange::disabled(false), &it.at)?,
         }
         Ok(Exit::Yes)
     }
@@ -91,58 +92,53 @@ impl Add {
         let new = NewPerson::read(&self.name, &self.roles)?;
         let added: Changed<PersonView> = match self.at.server()? {
             Some(server) => {
-                let body = json!({"name": self.name, "roles": self.roles});
-                target::ask(server.post("/v1/people", body.to_string().into_bytes()))?
+                let body = json!({ "name": new.name, "roles": new.roles }).to_string();
+                target::ask(server.post("/v1/people", body.into_bytes()))?
             }
             None => files::with_registry(&self.at.places, async |registry| {
-                registry.add_person(new, "gov people").await
+                registry.add_person(new, ACTOR).await
             })?,
         };
         self.at.print(&added, |it| row(&it.view))
     }
 }
 
-impl Named {
-    fn disable(self, disabled: bool) -> Result<(), Failure> {
-        let change = PersonChange { disabled: Some(disabled), ..PersonChange::default() };
-        change_person(&self.at, &self.person, change, &json!({"disabled": disabled}))
-    }
-}
-
-fn change_person(
-    at: &Target,
-    person: &str,
-    change: PersonChange,
-    body: &Value,
-) -> Result<(), Failure> {
-    let changed: Changed<PersonView> = match at.server()? {
-        Some(server) => {
-            let path = format!("/v1/people/{}", target::segment(person));
-            target::ask(server.post(&path, body.to_string().into_bytes()))?
-        }
-        None => files::with_registry(&at.places, async |registry| {
-            registry.change_person(person, change, "gov people").await
-        })?,
-    };
-    at.print(&changed, |it| row(&it.view))
-}
-
 fn list(at: &Target) -> Result<(), Failure> {
     let list: PersonList = match at.server()? {
         Some(server) => target::ask(server.get("/v1/people"))?,
-        None => {
-            let mut people = files::identities(&at.places)?.people;
-            people.sort_by(|a, b| a.name.cmp(&b.name));
-            PersonList::new(people.iter().map(PersonView::of).collect())
-        }
+        None => files::people(&at.places)?,
     };
-    at.print_list(&list, row, "no people; `gov people add` adds one")
+    at.print_list(&list, row, "no people; `gov people add NAME` adds one")
+}
+
+fn change(called: &str, change: &PersonChange, at: &Target) -> Result<(), Failure> {
+    let changed: Changed<PersonView> = match at.server()? {
+        Some(server) => {
+            let mut body = serde_json::Map::new();
+            if let Some(roles) = &change.roles {
+                body.insert("roles".to_owned(), json!(roles));
+            }
+            if let Some(disabled) = change.disabled {
+                body.insert("disabled".to_owned(), json!(disabled));
+            }
+            let body = serde_json::Value::from(body).to_string().into_bytes();
+            target::ask(server.post(&format!("/v1/people/{}", segment(called)), body))?
+        }
+        None => files::with_registry(&at.places, async |registry| {
+            registry.change_person(called, change.clone(), ACTOR).await
+        })?,
+    };
+    at.print(&changed, |it| row(&it.view))
 }
 
 fn row(view: &PersonView) -> String {
     let roles: Vec<_> = view.roles.iter().map(|it| text::escape(it.as_str())).collect();
     let roles = if roles.is_empty() { "no roles".to_owned() } else { roles.join(", ") };
     let disabled = view.disabled_at.map(|it| format!("  disabled since {it}"));
-    let name = text::escape(view.name.as_str());
-    format!("{}  {name}  {roles}{}", view.id, disabled.unwrap_or_default())
+    format!(
+        "{}  {}  {roles}{}",
+        view.id,
+        text::escape(view.name.as_str()),
+        disabled.unwrap_or_default()
+    )
 }

@@ -1,7 +1,5 @@
 //! What a command works on: a running server, or the files.
 
-use std::fmt::Write as _;
-
 use clap::Args;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -94,20 +92,6 @@ pub(super) fn judged<T: DeserializeOwned>(
         Ok(reply)
     };
     ask(call).map_err(|failure| if status == 422 { failure.judged_no() } else { failure })
-}
-
-/// A name as one segment of a path (RFC 3986 §3.3): all but unreserved bytes are escaped.
-pub(super) fn segment(name: &str) -> String {
-    let mut segment = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(segment, "%{byte:02X}");
-        }
-    }
-    segment
 }
 
 /// Waits for a server's answer and reads it.

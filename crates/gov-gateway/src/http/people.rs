@@ -1,4 +1,4 @@
-//! `/v1/people`: who may decide. Scope admin changes; operators, auditors and approvers look.
+//! `/v1/people`: who decides. Scope admin changes; operators and auditors look.
 
 use std::sync::Arc;
 
@@ -16,9 +16,10 @@ use crate::{
     registry::{NewPerson, PersonChange, PersonList, PersonView},
 };
 
-const READERS: [Scope; 4] = [Scope::Approver, Scope::Operator, Scope::Auditor, Scope::Admin];
+/// Who may look at people and agents.
+pub(super) const READERS: [Scope; 3] = [Scope::Operator, Scope::Auditor, Scope::Admin];
 
-/// Every person, by name.
+/// Every person, also the disabled ones, by name.
 pub(super) async fn list(
     State(parts): State<Arc<Parts>>,
     headers: HeaderMap,
@@ -39,7 +40,7 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(added)))
 }
 
-/// The person, named by name or id, as they are now; one who is disabled is refused at once.
+/// The person of this name or id as they are now; one who is disabled is refused at once.
 pub(super) async fn change(
     State(parts): State<Arc<Parts>>,
     Path(called): Path<String>,
@@ -48,5 +49,6 @@ pub(super) async fn change(
 ) -> Result<Json<Changed<PersonView>>, Problem> {
     let actor = auth::token(&parts, &headers, &[Scope::Admin])?;
     let change = PersonChange::parse(&body::read(&headers, body).await?)?;
-    Ok(Json(parts.registry.change_person(&called, change, &actor.id.to_string()).await?))
+    let changed = parts.registry.change_person(&called, change, &actor.id.to_string()).await?;
+    Ok(Json(changed))
 }

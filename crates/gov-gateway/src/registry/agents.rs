@@ -2,11 +2,35 @@
 
 use gov_core::{AgentId, PersonId, Timestamp};
 
-use super::{AgentList, AgentView, Registry, RegistryError};
+use super::{
+    AgentList, AgentView, Registry, RegistryError,
+    people::{list, nothing_else, object},
+};
 use crate::{
+    http::Problem,
+    identity::Agent,
     logged::{Changed, LoggedWithin},
     store::Effect,
 };
+
+/// The owners of an agent, by name or id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewOwners(pub Vec<String>);
+
+impl NewOwners {
+    /// Reads `{"owners": []}`.
+    ///
+    /// # Errors
+    ///
+    /// A problem that names the field and what was wanted.
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let mut fields = object(body)?;
+        let owners = list(&mut fields, "owners")?
+            .ok_or_else(|| Problem::bad_field("owners", "missing field `owners`"))?;
+        nothing_else(&fields)?;
+        Ok(Self(owners))
+    }
+}
 
 impl Registry {
     /// Every registered agent, by id.
@@ -48,7 +72,7 @@ impl Registry {
         let mut owners: Vec<PersonId> = owners.collect::<Result<_, _>>()?;
         owners.sort_unstable();
         owners.dedup();
-        let agent = crate::identity::Agent { owners: owners.clone(), ..(*agent).clone() };
+        let agent = Agent { owners: owners.clone(), ..(*agent).clone() };
         let effect = Effect::OwnAgent { id: id.clone(), owners };
         let position = self.apply(effect, actor, self.clock.now()).await?.ok_or_else(no_agent)?;
         let record = LoggedWithin::record(self.log.as_ref(), position).await;

@@ -86,6 +86,12 @@ impl PersonChange {
         Ok(Self { roles, disabled })
     }
 
+    /// May decide, or may not.
+    #[must_use]
+    pub fn disabled(disabled: bool) -> Self {
+        Self { roles: None, disabled: Some(disabled) }
+    }
+
     /// Other roles.
     ///
     /// # Errors
@@ -168,7 +174,7 @@ fn read_roles(texts: &[String]) -> Result<Vec<Role>, RegistryError> {
     Ok(roles)
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     match json::parse_value(body)? {
         Value::Object(fields) => Ok(fields),
         _ => Err(Problem::bad_field("body", "the body must be an object")),
@@ -176,7 +182,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
 }
 
 /// A list of texts; `None` where it is not given.
-pub(crate) fn list(
+pub(super) fn list(
     fields: &mut Map<String, Value>,
     field: &'static str,
 ) -> Result<Option<Vec<String>>, Problem> {
@@ -191,7 +197,7 @@ pub(crate) fn list(
     }
 }
 
-pub(crate) fn nothing_else(fields: &Map<String, Value>) -> Result<(), Problem> {
+pub(super) fn nothing_else(fields: &Map<String, Value>) -> Result<(), Problem> {
     let Some(unknown) = fields.keys().next() else { return Ok(()) };
     let shown = gov_core::text::escape(unknown);
     Err(Problem::bad_field(shown.clone(), format!("unknown field `{shown}`")))

@@ -28,6 +28,8 @@ mod lifecycle;
 mod log_follower;
 mod page;
 mod page_answers;
+mod people_commands;
+mod people_door;
 mod policies;
 mod policy_corpus;
 mod policy_properties;

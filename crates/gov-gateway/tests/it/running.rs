@@ -76,6 +76,15 @@ impl Running {
         http::send(self.address, &format!("POST {path}"), &headers, body.as_bytes()).await
     }
 
+    pub(crate) async fn put(&self, path: &str, token: &str, body: &str) -> Reply {
+        let headers = [
+            format!("host: {}", self.address),
+            format!("authorization: Bearer {token}"),
+            format!("content-length: {}", body.len()),
+        ];
+        http::send(self.address, &format!("PUT {path}"), &headers, body.as_bytes()).await
+    }
+
     pub(crate) async fn get(&self, path: &str, token: &str) -> Reply {
         let headers = [format!("host: {}", self.address), format!("authorization: Bearer {token}")];
         http::send(self.address, &format!("GET {path}"), &headers, b"").await

@@ -42,13 +42,11 @@ impl AcceptRollback {
             let places = found.log.places();
             signed_log::accept_rollback_postgres(pool.clone(), places, &SystemClock, reason).await
         })?;
-        let accepted = match shared {
-            Some(accepted) => accepted,
-            None => {
-                let log = found.log.clone();
-                let work = signed_log::accept_rollback(log, &SystemClock, reason);
-                offline::block_on(work)?
-            }
+        let accepted = if let Some(accepted) = shared {
+            accepted
+        } else {
+            let log = found.log.clone();
+            offline::block_on(signed_log::accept_rollback(log, &SystemClock, reason))?
         };
         let accepted = accepted.map_err(StartError::from)?;
         drop(lock);

@@ -9,7 +9,9 @@ use crate::{
     data_dir::DataDir,
     identity::{Directory, Identities},
     offline,
-    registry::{Registry, RegistryError, TokenList, TokenView},
+    registry::{
+        AgentList, AgentView, PersonList, PersonView, Registry, RegistryError, TokenList, TokenView,
+    },
     store::sqlite,
 };
 
@@ -26,8 +28,21 @@ pub(in crate::cli) fn with_registry<T>(
     })
 }
 
+/// Reads the people without the lock.
+pub(in crate::cli) fn people(places: &Places) -> Result<PersonList, Failure> {
+    let directory = Directory::new(identities(places)?);
+    Ok(PersonList::new(directory.people().iter().map(|it| PersonView::of(it)).collect()))
+}
+
+/// Reads the agents without the lock.
+pub(in crate::cli) fn agents(places: &Places) -> Result<AgentList, Failure> {
+    let directory = Directory::new(identities(places)?);
+    let agents = directory.agents();
+    Ok(AgentList::new(agents.iter().map(|it| AgentView::of(it, &directory)).collect()))
+}
+
 /// Reads everyone without the lock.
-pub(in crate::cli) fn identities(places: &Places) -> Result<Identities, Failure> {
+fn identities(places: &Places) -> Result<Identities, Failure> {
     offline::read(places, sqlite::identities, async |store| Ok(store.contents().await?.identities))
 }
 
