@@ -66,6 +66,14 @@ impl Stage {
     }
 }
 
+/// Tells the page what a browser tells one in a tab behind others.
+fn hide(browser: &mut Browser, hidden: bool) {
+    browser.eval(&format!(
+        "Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}}); \
+         document.dispatchEvent(new Event('visibilitychange'))"
+    ));
+}
+
 fn card(id: &str) -> String {
     format!(".card[data-key='{id}']")
 }
@@ -117,6 +125,13 @@ fn a_person_answers_by_the_keyboard_and_sees_what_the_agent_does_with_it() {
     assert!(browser.see(".message.no").starts_with("Rejected by Ann"));
     assert_eq!((browser.count(&card(&second)), browser.count(&card(&third))), (0, 1));
     browser.see(".row .word.no:text('rejected')");
+
+    // A page that nobody sees asks nobody, and goes on when it is seen again.
+    hide(&mut browser, true);
+    browser.see("#pulse:text('Paused while nobody looks.')");
+    let unseen = it.ask("git push --force origin unseen");
+    hide(&mut browser, false);
+    browser.see(&card(&unseen));
     let refused = it.use_up("git push --force origin dev", &second);
     assert_eq!(refused, ("refuse".to_owned(), "approval-rejected".to_owned()));
     browser.no_problems();
@@ -161,6 +176,27 @@ fn everything_works_where_no_script_runs() {
     browser.click(".masthead button");
     assert_eq!(browser.path(), "/login");
     browser.goto(&it.server.url());
+    assert_eq!(browser.path(), "/login");
+}
+
+#[test]
+fn an_open_page_says_that_its_session_is_over_and_keeps_what_is_written() {
+    let place = Place::new();
+    let Some(mut browser) = Browser::start(&place) else { return };
+    let admin = place.admin_token();
+    let it = stage(&place);
+    it.ask(ASKED);
+    browser.open();
+    it.log_in(&mut browser);
+    browser.click(".card textarea");
+    browser.type_text("half a thought");
+    let id = format!("tok_{}", &it.approver["gov_".len()..][..32]);
+    let revoked = it.server.post(&admin, &format!("/v1/tokens/{id}/revoke"), &json!({}));
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert_eq!(browser.see("#trouble"), "Your session is over. Log in");
+    let written = browser.eval("document.querySelector('.card textarea').value");
+    assert_eq!(written, "half a thought");
+    browser.click(".card button.approve");
     assert_eq!(browser.path(), "/login");
 }
 

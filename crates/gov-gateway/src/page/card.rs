@@ -114,6 +114,22 @@ impl Card {
     }
 }
 
+impl Card {
+    /// Where all of the request stands.
+    #[must_use]
+    pub fn page(&self) -> String {
+        format!("/approvals/{}", self.id)
+    }
+
+    /// The card as it may stand in a list; all of it stands on the request's own page.
+    #[must_use]
+    pub fn listed(mut self) -> Self {
+        self.action.main = self.action.main.listed();
+        self.whole = self.whole.listed();
+        self
+    }
+}
+
 /// As [`Rung::audience`], with people by their names.
 fn audience(rung: &Rung, name_of: impl Fn(PersonId) -> Option<String>) -> String {
     if rung.people.is_empty() {

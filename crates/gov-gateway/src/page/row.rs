@@ -33,7 +33,7 @@ pub struct Row {
     pub approval: Option<ApprovalId>,
     /// What else there is to say, each with its name.
     pub facts: Vec<(&'static str, Shown)>,
-    /// Everything that is kept of it, as JSON; `None` once it is erased.
+    /// What is kept of it, as JSON; `None` once it is erased.
     pub whole: Option<Block>,
 }
 
@@ -80,7 +80,7 @@ impl Row {
         };
         let actor = said(&content, &event.subjects, "actor");
         let approval = said(&content, &event.subjects, "approval_id");
-        let whole = (!content.is_null()).then(|| Block::of(&action::pretty(&content)));
+        let whole = (!content.is_null()).then(|| Block::of(&action::pretty(&content)).listed());
         Some(Self {
             id: event.id.to_string(),
             at: event.at.into(),

@@ -13,6 +13,9 @@ const HEAD_LINES: usize = 8;
 /// Up to how many characters are shown at once.
 const HEAD_CHARS: usize = 640;
 
+/// Up to how many characters stand in a list, which is fetched again and again.
+const LISTED_CHARS: usize = 16 * 1024;
+
 /// Up to how many characters a title has.
 const TITLE_CHARS: usize = 160;
 
@@ -61,8 +64,8 @@ pub struct Block {
 /// A block that is too long to be shown at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rest {
-    /// From the first character to the last.
-    pub whole: Shown,
+    /// From the first character to the last; `None` where it stands on a page of its own.
+    pub whole: Option<Shown>,
     /// How many lines it has.
     pub lines: usize,
     /// How many characters it has, as they were received.
@@ -79,8 +82,18 @@ impl Block {
         }
         let begin: String = text.chars().take(HEAD_CHARS).collect();
         let begin: Vec<_> = begin.split('\n').take(HEAD_LINES).collect();
-        let rest = Rest { whole: lines_of(text), lines, characters };
+        let rest = Rest { whole: Some(lines_of(text)), lines, characters };
         Self { head: lines_of(&begin.join("\n")), rest: Some(rest) }
+    }
+
+    /// The block as it may stand in a list: one of very many characters without all of them.
+    #[must_use]
+    pub fn listed(self) -> Self {
+        let short = |it: Rest| match it.characters {
+            0..=LISTED_CHARS => it,
+            _ => Rest { whole: None, ..it },
+        };
+        Self { rest: self.rest.map(short), ..self }
     }
 }
 
@@ -115,10 +128,19 @@ mod tests {
             let block = Block::of(&text);
             assert!(!block.head.0.contains("last"));
             let rest = block.rest.unwrap();
-            assert!(rest.whole.0.ends_with("last") && rest.whole.0.starts_with(&block.head.0));
+            let whole = rest.whole.unwrap().0;
+            assert!(whole.ends_with("last") && whole.starts_with(&block.head.0));
             assert_eq!(rest.lines, text.split('\n').count());
             assert_eq!(rest.characters, text.chars().count());
         }
+    }
+
+    #[test]
+    fn a_very_long_block_is_not_whole_in_a_list_and_still_says_how_long_it_is() {
+        let listed = |length: usize| Block::of(&"x".repeat(length)).listed().rest.unwrap();
+        assert!(listed(LISTED_CHARS).whole.is_some());
+        let rest = listed(LISTED_CHARS + 1);
+        assert_eq!((rest.whole, rest.characters), (None, LISTED_CHARS + 1));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) async fn live(parts: &Parts, visitor: &Visitor) -> Live {
         csrf: visitor.csrf.to_text(),
         cards: match waiting {
             Some((approvals, more)) => {
-                let card = |it| card(parts, it, now, visitor);
+                let card = |it| card(parts, it, now, visitor).listed();
                 Listed::Items { items: approvals.iter().map(card).collect(), more }
             }
             None => Listed::Unavailable,
