@@ -73,7 +73,9 @@ const COMMANDS = {
   },
   // Waits until something that fits the selector is seen.
   async see({ selector }) {
-    return page.locator(selector).first().innerText();
+    const found = page.locator(selector).first();
+    await found.waitFor({ state: "visible" });
+    return found.innerText();
   },
   async click({ selector }) {
     await page.locator(selector).first().click();
