@@ -12,6 +12,7 @@ mod add_up;
 mod approved;
 mod books;
 mod browser;
+mod conserved;
 mod disk_full;
 mod exported;
 mod flipped_bytes;

@@ -79,6 +79,11 @@ impl Server {
         (status.code(), std::fs::read_to_string(&self.messages).unwrap())
     }
 
+    /// Kills it while others still talk to it.
+    pub(crate) fn kill(&self) {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::KILL).unwrap();
+    }
+
     /// Ends it in order.
     #[track_caller]
     pub(crate) fn stop(self) {
