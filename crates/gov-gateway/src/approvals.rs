@@ -46,7 +46,7 @@ const SYSTEM_POLICY: &str = "system:policy";
 const LOG_BOUND: Duration = Duration::from_secs(5);
 
 /// Among how many of an agent's last used approvals a repeated key is looked for.
-const REPLAYS: u32 = 100;
+const REPLAYS: u32 = 20;
 
 /// How many late timers an agent's check fires at most.
 const FIRED_AT_ONCE: u32 = 100;
