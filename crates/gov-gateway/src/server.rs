@@ -12,7 +12,6 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 
 use gov_core::{Clock, Health, Redactor, Timestamp};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
-use gov_escalation::chain::Chain;
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +22,7 @@ mod error;
 mod events;
 mod health;
 mod log;
+mod policy;
 mod sharing;
 
 use self::{
@@ -46,11 +46,11 @@ use crate::{
     meters::Meters,
     page::Page,
     policies::{Live, Policies},
-    policy::{PolicySet, Starter, normalise::Protected},
+    policy::Starter,
     registry::Registry,
     run,
     storage::Storage,
-    store::{Contents, GatewayStore, StoredPolicy},
+    store::{Contents, GatewayStore},
 };
 
 /// The policy of a server that was told nothing.
@@ -167,9 +167,9 @@ impl Server {
             gate_config(config),
         );
         let gate = Arc::new(gate.judging_while(sharing.freshness.clone()));
-        let protected = protected(address, &data_dir);
+        let protected = policy::protected(address, &data_dir);
         let chains = Arc::new(config.chains.clone());
-        let policy = activate(&gate, contents.policy, &chains, &protected)?;
+        let policy = policy::activate(&gate, contents.policy, &chains, &protected)?;
         let live = Live { gate: Arc::clone(&gate), protected, log: log_wait };
         let policies = Policies::new(Arc::clone(&store), chains, Arc::clone(&clock), Some(live));
         let memory = Memory {
@@ -300,24 +300,6 @@ async fn begin(
     Ok((contents, admin_token))
 }
 
-/// Judges by the stored policy from now on; gives its name and version.
-fn activate(
-    gate: &Gate,
-    stored: Option<StoredPolicy>,
-    chains: &BTreeMap<String, Chain>,
-    protected: &Protected,
-) -> Result<(String, u64), StartError> {
-    let Some(StoredPolicy { version, name, text, .. }) = stored else {
-        return Ok(("none: everything is refused".to_owned(), 0));
-    };
-    let known: Vec<_> = chains.keys().map(String::as_str).collect();
-    let compiled = PolicySet::compile(&text, version)
-        .and_then(|it| it.check_chains(&text, &known).map(|()| it))
-        .map_err(|source| StartError::Policy { version, source })?;
-    gate.activate(compiled.with_protected(protected.clone()));
-    Ok((name, version))
-}
-
 /// True once the signed log has every row of the history.
 async fn follow_to_the_end(store: &dyn GatewayStore, history: &FollowerHandle) -> bool {
     match store.generation().await {
@@ -401,12 +383,4 @@ fn missing_bound() -> BTreeMap<&'static str, u64> {
 /// Three quarters of the time limit: the answer has the rest.
 fn longest_wait(request_timeout: Duration) -> Duration {
     LONGEST_WAIT.min(request_timeout * 3 / 4)
-}
-
-fn protected(address: SocketAddr, data_dir: &DataDir) -> Protected {
-    Protected {
-        port: address.port(),
-        data_dir: data_dir.path().to_str().map(str::to_owned),
-        binary: std::env::current_exe().ok().and_then(|it| it.to_str().map(str::to_owned)),
-    }
 }
