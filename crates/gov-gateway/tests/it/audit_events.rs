@@ -22,7 +22,7 @@ impl Running {
 
     /// The items, once there are so many: what goes through the log comes a moment later.
     async fn items_once(&self, question: &str, count: usize) -> Vec<Value> {
-        loop {
+        for _ in 0..2000 {
             let items = self.items(question).await;
             if items.len() >= count {
                 assert_eq!(items.len(), count, "{items:?}");
@@ -30,6 +30,7 @@ impl Running {
             }
             tokio::task::yield_now().await;
         }
+        panic!("{count} events of {question} never came");
     }
 }
 
