@@ -74,3 +74,63 @@ impl LoggedWithin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use gov_core::clock::ManualClock;
+    use gov_deferred_audit::{
+        DeferredAuditQueue, Feed, FeedError, FeedFollower, FeedRow, FollowerConfig, QueueConfig,
+    };
+
+    use super::*;
+
+    /// A history whose rows are in the log up to the second.
+    #[derive(Debug)]
+    struct Followed;
+
+    #[async_trait]
+    impl Feed for Followed {
+        fn component(&self) -> &'static str {
+            "gateway"
+        }
+
+        async fn cursor(&self) -> Result<u64, FeedError> {
+            Ok(2)
+        }
+
+        async fn rows_after(&self, _: u64, _: u32) -> Result<Vec<FeedRow>, FeedError> {
+            Ok(Vec::new())
+        }
+
+        async fn set_cursor(&self, _: u64) -> Result<(), FeedError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_waits_for_the_log_and_says_where_that_is_late() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let (queue, _receiver) =
+            DeferredAuditQueue::open(QueueConfig::in_dir(dir.path()), Arc::clone(&shared)).unwrap();
+        let config = FollowerConfig::default();
+        let task = FeedFollower::new(Arc::new(Followed), queue, Arc::clone(&shared), config);
+        task.run_once().await.unwrap();
+        let patience = Duration::from_secs(5);
+        let wait = LoggedWithin { follower: task.handle(), clock: shared, patience };
+
+        let record = LoggedWithin::record(Some(&wait), 2).await;
+        assert_eq!((record.id, record.durability), (feed::record_id(2), Durability::Durable));
+        let mut late = Box::pin(LoggedWithin::record(Some(&wait), 3));
+        let mut poll = async || {
+            std::future::poll_fn(|cx| std::task::Poll::Ready(late.as_mut().poll(cx))).await
+        };
+        assert!(poll().await.is_pending());
+        clock.advance(Duration::from_millis(4_999));
+        assert!(poll().await.is_pending());
+        clock.advance(Duration::from_millis(1));
+        let std::task::Poll::Ready(record) = poll().await else { panic!("it waits for ever") };
+        assert_eq!((record.id, record.durability), (feed::record_id(3), Durability::Pending));
+    }
+}
