@@ -3,6 +3,7 @@
 mod line;
 
 use std::{
+    env,
     io::{BufRead as _, BufReader},
     process::{ExitCode, Stdio},
 };
@@ -10,7 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use self::line::{Line, table};
-use crate::cargo;
+use crate::{
+    cargo,
+    services::{POSTGRES_URL, Postgres, bin_dir},
+};
 
 /// The benches, by component and by bench target. Each takes `--json`, prints one JSON object a
 /// case (see `line`), and knows `--once`, one quick round that says nothing about goals.
@@ -32,10 +36,14 @@ struct Wish {
 /// Runs the benches; 1 if a goal is missed.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let wish = parse(arguments)?;
+    // Some benches also measure PostgreSQL; without one they leave it out, and say so.
+    let missing = env::var_os(POSTGRES_URL).is_none() && bin_dir().is_some();
+    let postgres = missing.then(Postgres::start).transpose()?;
+    let url = postgres.as_ref().map(Postgres::url);
     let mut lines = Vec::new();
     for (component, target) in BENCHES {
         if wish.component.as_deref().is_none_or(|it| it == *component) {
-            lines.extend(run_one(target, &wish)?);
+            lines.extend(run_one(target, &wish, url.as_deref())?);
         }
     }
     if !wish.json {
@@ -45,8 +53,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_one(target: &str, wish: &Wish) -> Result<Vec<Line>> {
+fn run_one(target: &str, wish: &Wish, postgres: Option<&str>) -> Result<Vec<Line>> {
     let mut command = cargo::command();
+    command.envs(postgres.map(|url| (POSTGRES_URL, url)));
     // The whole workspace with all features, as everywhere: another selection would build
     // the dependencies anew.
     command.args(["bench", "--workspace", "--all-features", "--bench", target]);
