@@ -61,6 +61,9 @@ impl CommitLoop {
                 self.transaction(&mut waiting);
             }
         }
+        // Before the checkpointer hears of the end and closes its own: of two that close at the same
+        // moment neither is the last, and the log would stay beside the file.
+        self.connection = None;
     }
 
     /// Waits for a job and takes along what waits beside it; `None` once all is done.
