@@ -223,6 +223,14 @@ kinds! {
     AuditGap => "audit.gap";
     /// A record could not be kept where it belongs.
     AuditDeadLettered => "audit.dead_lettered";
+    /// A record that the log had not taken was given up by an operator.
+    AuditDeadLetterDiscarded => "audit.dead_letter_discarded";
+    /// Old entries of the signed log may go; their hashes stay.
+    AdminLogPruned => "admin.log_pruned";
+    /// The signed log goes on under a new key.
+    AdminKeyRotated => "admin.key_rotated";
+    /// Records that the database had lost were put back from an export.
+    AdminTailRestored => "admin.tail_restored";
     /// A rolled-back log was accepted by an operator.
     AdminRollbackAccepted => "admin.rollback_accepted";
     /// An access token was created.

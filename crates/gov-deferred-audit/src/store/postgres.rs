@@ -26,12 +26,21 @@ pub(crate) use self::{snapshot::Snapshot, stored_tail::StoredTail};
 /// The tables of the log.
 pub const COMPONENT: Component = Component {
     name: "audit_log",
-    migrations: &[Migration {
-        version: 1,
-        what: "signed log",
-        sql: include_str!("../../migrations/postgres/0001_signed_log.sql"),
-        min_reader: 1,
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            what: "signed log",
+            sql: include_str!("../../migrations/postgres/0001_signed_log.sql"),
+            min_reader: 1,
+        },
+        Migration {
+            version: 2,
+            what: "pruning",
+            sql: include_str!("../../migrations/postgres/0002_pruning.sql"),
+            // An older build would take what was pruned for lost, and append it again.
+            min_reader: 2,
+        },
+    ],
 };
 
 /// Held while the first key is made: the ASCII bytes of `gov_alog`.

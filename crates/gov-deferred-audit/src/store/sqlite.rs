@@ -21,13 +21,39 @@ pub(crate) use self::rows::Rows;
 /// The tables of the log.
 pub const COMPONENT: Component = Component {
     name: "audit_log",
-    migrations: &[Migration {
-        version: 1,
-        what: "signed log",
-        sql: include_str!("../../migrations/sqlite/0001_signed_log.sql"),
-        min_reader: 1,
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            what: "signed log",
+            sql: include_str!("../../migrations/sqlite/0001_signed_log.sql"),
+            min_reader: 1,
+        },
+        Migration {
+            version: 2,
+            what: "places and pruning",
+            sql: include_str!("../../migrations/sqlite/0002_places_and_pruning.sql"),
+            min_reader: 2,
+        },
+    ],
 };
+
+/// How many bits of a place are the sequence number; the rest is the epoch.
+const SEQ_BITS: u32 = 40;
+
+/// The rowid of what lies at `seq` of `epoch`.
+fn place(epoch: u64, seq: u64) -> Result<i64, StoreError> {
+    let out_of_range = || StoreError::Corrupt(format!("epoch {epoch} has no place {seq}"));
+    if seq >> SEQ_BITS != 0 || epoch >> (i64::BITS - 1 - SEQ_BITS) != 0 {
+        return Err(out_of_range());
+    }
+    integer(epoch << SEQ_BITS | seq)
+}
+
+/// The epoch and sequence number of a place.
+fn at(place: i64) -> Result<(u64, u64), StoreError> {
+    let place = u64::try_from(place)?;
+    Ok((place >> SEQ_BITS, place & ((1 << SEQ_BITS) - 1)))
+}
 
 const HEAD: &str = "select epoch, vkey, size, root, note, first_note from audit_log_checkpoint";
 
@@ -58,13 +84,14 @@ impl TreeRows for &Connection {
         limit: u64,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let mut statement = self.prepare_cached(
-            "select seq, entry from audit_log_entry where epoch = ?1 and seq > ?2
-             order by seq limit ?3",
+            "select place, entry from audit_log_entry where place > ?1 and place < ?2
+             order by place limit ?3",
         )?;
-        let mut rows = statement.query(params![integer(epoch)?, integer(seq)?, integer(limit)?])?;
+        let (after, next) = (place(epoch, seq)?, place(epoch + 1, 0)?);
+        let mut rows = statement.query(params![after, next, integer(limit)?])?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next()? {
-            entries.push((row.get::<_, i64>(0)?.try_into()?, row.get(1)?));
+            entries.push((at(row.get(0)?)?.1, row.get(1)?));
         }
         Ok(entries)
     }
@@ -99,31 +126,34 @@ impl LogRows for &Connection {
         last: u64,
     ) -> Result<Vec<StoredPayload>, StoreError> {
         let mut statement = self.prepare_cached(
-            "select seq, salt, payload from audit_log_payload
-             where epoch = ?1 and seq > ?2 and seq <= ?3 order by seq",
+            "select place, salt, payload from audit_log_payload
+             where place > ?1 and place <= ?2 order by place",
         )?;
-        let mut rows = statement.query(params![integer(epoch)?, integer(seq)?, integer(last)?])?;
+        let mut rows = statement.query([place(epoch, seq)?, place(epoch, last)?])?;
         let mut payloads = Vec::new();
         while let Some(row) = rows.next()? {
-            let seq = row.get::<_, i64>(0)?.try_into()?;
+            let (_, seq) = at(row.get(0)?)?;
             payloads.push(StoredPayload { seq, salt: row.get(1)?, payload: row.get(2)? });
         }
         Ok(payloads)
     }
 
     fn beyond(&mut self, epoch: u64, size: u64) -> Result<[u64; 3], StoreError> {
-        let count = |sql: &str| -> Result<u64, StoreError> {
-            let count: i64 = self
-                .prepare_cached(sql)?
-                .query_row(params![integer(epoch)?, integer(size)?], |row| row.get(0))?;
+        let count = |sql: &str, between: [i64; 2]| -> Result<u64, StoreError> {
+            let count: i64 = self.prepare_cached(sql)?.query_row(between, |row| row.get(0))?;
             Ok(count.try_into()?)
         };
+        let beyond = [place(epoch, size)?, place(epoch + 1, 0)?];
         Ok([
-            count("select count(*) from audit_log_entry where epoch = ?1 and seq > ?2")?,
-            count("select count(*) from audit_log_payload where epoch = ?1 and seq > ?2")?,
+            count("select count(*) from audit_log_entry where place > ?1 and place < ?2", beyond)?,
+            count(
+                "select count(*) from audit_log_payload where place > ?1 and place < ?2",
+                beyond,
+            )?,
             count(
                 "select count(*) from audit_log_tile
                  where epoch = ?1 and tile >= (?2 >> (8 * (level + 1)))",
+                [integer(epoch)?, integer(size)?],
             )?,
         ])
     }
@@ -186,11 +216,11 @@ pub(crate) fn find(
     connection: &Connection,
     id: RecordId,
 ) -> Result<Option<(u64, u64)>, StoreError> {
-    let place: Option<(i64, i64)> = connection
-        .prepare_cached("select epoch, seq from audit_log_entry where record_id = ?1")?
-        .query_row([id.as_uuid().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let place: Option<i64> = connection
+        .prepare_cached("select place from audit_log_entry where record_id = ?1")?
+        .query_row([id.as_uuid().as_bytes()], |row| row.get(0))
         .optional()?;
-    place.map(|(epoch, seq)| Ok((epoch.try_into()?, seq.try_into()?))).transpose()
+    place.map(at).transpose()
 }
 
 /// Whether any record is in the dead-letter table.

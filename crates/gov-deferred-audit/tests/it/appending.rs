@@ -170,7 +170,7 @@ async fn a_race_for_a_place_is_run_again_and_then_given_up() {
     let log = it.open().await;
     let beside = Connection::open(&it.config.database).unwrap();
     // A row that no head knows of stands for a rival that never lets go.
-    let rival = "insert into audit_log_entry values (1, 4, zeroblob(16), x'00')";
+    let rival = "insert into audit_log_entry values (1 << 40 | 4, zeroblob(16), x'00')";
     beside.execute_batch(rival).unwrap();
     let recorder = DebuggingRecorder::new();
     let outcomes = {
@@ -241,9 +241,12 @@ async fn rows_cannot_be_changed_through_sql() {
         "delete from audit_log_tile",
         "delete from audit_log_checkpoint",
         "update audit_log_checkpoint set size = 299",
-        "insert into audit_log_entry (epoch, seq, record_id, entry) values (1, 0, zeroblob(16), x'00')",
-        "insert into audit_log_entry (epoch, record_id, entry) values (1, zeroblob(16), x'00')",
-        "insert into audit_log_entry (epoch, seq, record_id, entry) values (1, 'x', zeroblob(16), x'00')",
+        "insert into audit_log_entry values (1 << 40, zeroblob(16), x'00')",
+        "insert into audit_log_entry values (301, zeroblob(16), x'00')",
+        "insert into audit_log_entry (record_id, entry) values (zeroblob(15), x'00')",
+        "insert into audit_log_entry values ('x', zeroblob(16), x'00')",
+        "insert into audit_log_pruned values (1, 100)",
+        "insert into audit_log_pruned values (1, 256); delete from audit_log_entry where seq = 257",
     ] {
         assert!(connection.execute_batch(sql).is_err(), "{sql}");
     }
@@ -255,10 +258,7 @@ async fn a_race_is_told_by_the_code_and_not_by_the_text() {
     let it = Fixture::with_records(1).await;
     let connection = Connection::open(&it.config.database).unwrap();
     let insert = |seq: i64, id: &str| {
-        let sql = format!(
-            "insert into audit_log_entry (epoch, seq, record_id, entry)
-             values (1, {seq}, {id}, x'00')"
-        );
+        let sql = format!("insert into audit_log_entry values (1 << 40 | {seq}, {id}, x'00')");
         connection.execute(&sql, []).unwrap_err()
     };
     assert!(is_unique_constraint_race(&insert(1, "zeroblob(16)")));

@@ -2,7 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use gov_deferred_audit::{OpenError, signer::KeyFileError};
+use gov_deferred_audit::{OpenError, signer::KeyFileError, store::sqlite::COMPONENT};
+use rusqlite::Connection;
 
 use crate::fixture::Fixture;
 
@@ -111,7 +112,45 @@ async fn a_newer_schema_is_refused() {
     let it = Fixture::with_records(1).await;
     it.tamper(
         "insert into _audit_log_migrations (version, what, sha256, min_reader, applied_at)
-         values (2, 'later', 'x', 2, 0)",
+         values (3, 'later', 'x', 3, 0)",
     );
     assert!(matches!(it.try_open().await.unwrap_err(), OpenError::NewerSchema(_)));
+}
+
+#[tokio::test]
+async fn a_log_of_the_first_schema_is_carried_over_and_goes_on() {
+    let it = Fixture::with_records(600).await;
+    put_back_to_the_first_schema(&it);
+    it.append(300).await;
+    let report = it.verify_database();
+    assert!(report.is_ok(), "{:?}", report.first_bad());
+    assert_eq!((report.epochs[0].size, report.payloads.checked), (900, 900));
+}
+
+/// Writes the same log as the first build did.
+fn put_back_to_the_first_schema(it: &Fixture) {
+    let first = &COMPONENT.migrations[0];
+    let path = it.folder.path().join("first.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    connection.execute_batch(first.sql).unwrap();
+    connection.execute("attach ?1 as later", [it.config.database.to_str().unwrap()]).unwrap();
+    connection
+        .execute_batch(
+            "create table _audit_log_migrations (version integer primary key, what text not null,
+                 sha256 text not null, min_reader integer not null, applied_at integer not null)
+                 strict;
+             insert into _audit_log_migrations
+             select * from later._audit_log_migrations where version = 1;
+             insert into audit_log_entry select epoch, seq, record_id, entry
+             from later.audit_log_entry;
+             insert into audit_log_payload select epoch, seq, salt, payload
+             from later.audit_log_payload;
+             insert into audit_log_tile select * from later.audit_log_tile;
+             insert into audit_log_checkpoint select * from later.audit_log_checkpoint;
+             detach later;",
+        )
+        .unwrap();
+    connection.close().unwrap();
+    it.restore_database(&fs::read(path).unwrap());
 }

@@ -165,7 +165,7 @@ async fn the_first_bad_index_and_field_are_named() {
         ),
         ("delete from audit_log_tile".into(), Which::Completeness, 0, "tile/0/000"),
         (
-            "insert into audit_log_entry values (1, 301, zeroblob(16), x'00')".into(),
+            "insert into audit_log_entry values (1 << 40 | 301, zeroblob(16), x'00')".into(),
             Which::Integrity,
             300,
             "entry",

@@ -3,11 +3,12 @@
 use gov_core::{Payload, RecordId};
 use rusqlite::{CachedStatement, Connection, params};
 
-use crate::store::{StoreError, integer};
+use super::place;
+use crate::store::StoreError;
 
 /// Writes records into one epoch, with statements that are looked up once for all of them.
 pub(crate) struct Rows<'c> {
-    epoch: i64,
+    epoch: u64,
     entry: CachedStatement<'c>,
     payload: CachedStatement<'c>,
 }
@@ -15,13 +16,12 @@ pub(crate) struct Rows<'c> {
 impl<'c> Rows<'c> {
     pub(crate) fn of(connection: &'c Connection, epoch: u64) -> Result<Self, StoreError> {
         Ok(Self {
-            epoch: integer(epoch)?,
+            epoch,
             entry: connection.prepare_cached(
-                "insert into audit_log_entry (epoch, seq, record_id, entry)
-                 values (?1, ?2, ?3, ?4)",
+                "insert into audit_log_entry (place, record_id, entry) values (?1, ?2, ?3)",
             )?,
             payload: connection.prepare_cached(
-                "insert into audit_log_payload (epoch, seq, salt, payload) values (?1, ?2, ?3, ?4)",
+                "insert into audit_log_payload (place, salt, payload) values (?1, ?2, ?3)",
             )?,
         })
     }
@@ -33,14 +33,14 @@ impl<'c> Rows<'c> {
         id: RecordId,
         entry: &[u8],
     ) -> Result<(), StoreError> {
-        self.entry.execute(params![self.epoch, integer(seq)?, id.as_uuid().as_bytes(), entry])?;
+        self.entry.execute(params![place(self.epoch, seq)?, id.as_uuid().as_bytes(), entry])?;
         Ok(())
     }
 
     /// Writes one payload.
     pub(crate) fn insert_payload(&mut self, seq: u64, payload: &Payload) -> Result<(), StoreError> {
         let (salt, bytes) = (payload.salt(), payload.as_bytes());
-        self.payload.execute(params![self.epoch, integer(seq)?, salt, bytes])?;
+        self.payload.execute(params![place(self.epoch, seq)?, salt, bytes])?;
         Ok(())
     }
 }
