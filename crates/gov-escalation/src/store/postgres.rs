@@ -44,7 +44,8 @@ const TRIES: u32 = 8;
 
 /// A store shared by every process that reaches the database. Clones share the pool.
 ///
-/// What it writes is as durable as the database's `synchronous_commit` says.
+/// What changes approvals is *durable*, whatever the server's own setting is. Leases and cursors
+/// are as durable as the database's `synchronous_commit` says; losing one repeats work.
 #[derive(Clone, Debug)]
 pub struct PgApprovalStore {
     pool: PgPool,

@@ -219,7 +219,8 @@ impl Messages<'_> {
 
 impl Entries<'_> {
     /// Waits for every transaction that has a position to end; from here on nobody gets the next
-    /// one before this transaction ends.
+    /// one before this transaction ends. Its commit waits for the disk, whatever the server's own
+    /// setting is.
     async fn write(self, tx: &mut PgConnection) -> Result<u64, StoreError> {
         if self.approvals.is_empty() {
             return Ok(0);
@@ -238,7 +239,7 @@ impl Entries<'_> {
                      with ordinality as new (approval_id, at, kind, actor, policy_version,
                          from_role, to_role, payload, salt, nth)
              )
-             select last from counter",
+             select last, set_config('synchronous_commit', 'on', true) from counter",
         )
         .bind(self.approvals)
         .bind(self.at)

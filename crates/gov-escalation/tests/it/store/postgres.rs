@@ -56,6 +56,29 @@ async fn until_waiting(pool: &PgPool, count: i64, otherwise: impl Fn() -> bool) 
     }
 }
 
+/// The server's own setting may be another; a deferred trigger sees the one of the commit.
+#[tokio::test]
+async fn a_change_waits_for_the_disk_whatever_the_server_is_set_to() {
+    let Some((pool, _)) = fresh().await else { return };
+    let stage = "create table seen (level text not null);
+         create function note_level() returns trigger language plpgsql as $$ begin
+             insert into seen values (current_setting('synchronous_commit'));
+             return null;
+         end $$;
+         create constraint trigger note_level after insert on escalation_history
+             deferrable initially deferred for each row execute function note_level()";
+    sqlx::raw_sql(stage).execute(&pool).await.unwrap();
+    let hasty = (*pool.connect_options()).clone().options([("synchronous_commit", "off")]);
+    let store = PgApprovalStore::new(PgPool::connect_with(hasty).await.unwrap());
+    let clock = ManualClock::default();
+    let id = submit(&store, 1, clock.now()).await;
+    store.fire_due(clock.now() + RUNG, 10).await.unwrap();
+    store.apply(id, answer(Verdict::Approve, 1), clock.now() + RUNG).await.unwrap();
+    let sql = "select count(*), bool_and(level = 'on') as durable from seen";
+    let seen = sqlx::query(sql).fetch_one(&pool).await.unwrap();
+    assert_eq!((seen.get::<i64, _>("count"), seen.get::<bool, _>("durable")), (4, true));
+}
+
 #[tokio::test]
 async fn a_timer_locked_by_another_transaction_is_skipped() {
     let Some((pool, store)) = fresh().await else { return };
