@@ -13,6 +13,7 @@ pub mod json;
 pub mod name;
 pub mod payload;
 pub mod redact;
+pub mod sha256;
 pub mod text;
 pub mod timestamp;
 

@@ -4,7 +4,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 
-use crate::canonical::{self, CanonicalError};
+use crate::{
+    canonical::{self, CanonicalError},
+    sha256,
+};
 
 /// How many bytes of salt a payload carries.
 pub const SALT_BYTES: usize = 16;
@@ -65,6 +68,14 @@ pub fn commit(salt: &[u8; SALT_BYTES], bytes: &[u8]) -> [u8; 32] {
         .unwrap_or_default()
 }
 
+/// The [`commit`] of many payloads, several times as fast as one by one.
+#[must_use]
+pub fn commit_all<'a>(
+    payloads: impl IntoIterator<Item = (&'a [u8; SALT_BYTES], &'a [u8])>,
+) -> Vec<[u8; 32]> {
+    sha256::hmac_all(&payloads.into_iter().collect::<Vec<_>>())
+}
+
 /// Shows sizes only: what a payload holds must not reach a log line.
 impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,6 +110,8 @@ mod tests {
             Hex(&payload.commit()).to_string(),
             "fa03870020f3a04f00716e981822228212be6a9a37a23736258ca5c1dbc26021"
         );
+        let both = [(payload.salt(), payload.as_bytes()); 2];
+        assert_eq!(commit_all(both), [payload.commit(); 2]);
     }
 
     #[test]

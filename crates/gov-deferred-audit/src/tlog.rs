@@ -3,6 +3,7 @@
 //! The tree is RFC 6962 §2.1 over SHA-256; tiles, checkpoints, notes and receipts are C2SP's
 //! tlog-tiles, tlog-checkpoint, signed-note and tlog-proof, so outside tools read them unchanged.
 
+use gov_core::sha256::{self, Message};
 use sha2::{Digest as _, Sha256};
 
 pub mod bundle;
@@ -30,6 +31,22 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+}
+
+/// The [leaf hashes](leaf_hash) of many entries, several times as fast as one by one.
+#[must_use]
+pub fn leaf_hashes<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Vec<Hash> {
+    let message = |body| Message { head: &[0], body };
+    sha256::digest_all(&entries.into_iter().map(message).collect::<Vec<_>>())
+}
+
+/// The [node hashes](node_hash) over a row of hashes, two by two; the last of an odd number is left
+/// out.
+#[must_use]
+pub fn parents(row: &[Hash]) -> Vec<Hash> {
+    let pairs = row.as_chunks::<2>().0.iter();
+    let messages = pairs.map(|pair| Message { head: &[1], body: pair.as_flattened() });
+    sha256::digest_all(&messages.collect::<Vec<_>>())
 }
 
 /// The root of the tree without leaves: SHA-256 of nothing, RFC 6962 §2.1.

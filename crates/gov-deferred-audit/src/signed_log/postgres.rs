@@ -24,7 +24,7 @@ use crate::{
         postgres::{self as store, Known, Snapshot, StoredTail},
         tree::{check_signed, checked_edge},
     },
-    tlog::{edge::Edge, leaf_hash},
+    tlog::{edge::Edge, leaf_hashes},
 };
 
 /// So many records of other nodes are hashed to catch up; for more, the stored tail is read.
@@ -156,9 +156,9 @@ impl PgLog {
             Some(mut tail) if head.size - size <= CATCH_UP => {
                 check_signed(head)?;
                 let place = (head.epoch, size);
-                for (_, entry) in store::entries_after(connection, place, head.size - size).await? {
-                    tail.edge.push(leaf_hash(&entry), &mut |_| ());
-                }
+                let behind = store::entries_after(connection, place, head.size - size).await?;
+                let leaves = leaf_hashes(behind.iter().map(|(_, entry)| entry.as_slice()));
+                tail.edge.extend(&leaves, &mut |_| ());
                 if (tail.edge.size(), tail.edge.root()) == (head.size, head.root) {
                     return Ok(tail.edge);
                 }

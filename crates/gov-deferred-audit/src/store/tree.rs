@@ -6,7 +6,7 @@ use crate::tlog::{
     checkpoint::Checkpoint,
     edge::{Edge, complete_root},
     key::VerifierKey,
-    leaf_hash,
+    leaf_hashes,
     proof::NodeReader,
     tile::{TILE_HEIGHT, TILE_WIDTH, width_at},
 };
@@ -15,7 +15,7 @@ use crate::tlog::{
 pub(crate) fn edge(rows: &mut dyn TreeRows, epoch: u64, size: u64) -> Result<Edge, StoreError> {
     let tail = u64::from(width_at(0, size));
     let entries = rows.entries_after((epoch, size - tail), tail)?;
-    let mut partial = vec![entries.iter().map(|(_, entry)| leaf_hash(entry)).collect::<Vec<_>>()];
+    let mut partial = vec![leaf_hashes(entries.iter().map(|(_, entry)| entry.as_slice()))];
     for level in 1..u8::MAX {
         let Some((first, end)) = unfinished_tile(level, size) else { break };
         let roots = (first..end).map(|index| {
@@ -89,7 +89,7 @@ impl Nodes<'_> {
         }
         if level == 0 {
             let entries = self.rows.entries_after((self.epoch, first), count)?;
-            return Ok(entries.iter().map(|(_, entry)| leaf_hash(entry)).collect());
+            return Ok(leaf_hashes(entries.iter().map(|(_, entry)| entry.as_slice())));
         }
         let mut root = |at| {
             let below = self.hashes(level - 1, at * width, width)?;

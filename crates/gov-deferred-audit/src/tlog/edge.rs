@@ -1,13 +1,13 @@
 //! The right edge of a growing tree: all that appending needs to know.
 
 use super::{
-    Hash, empty_root, node_hash,
+    Hash, empty_root, node_hash, parents,
     tile::{FullTile, TILE_HEIGHT, TILE_WIDTH, width_at},
 };
 
 /// A tree's right edge: its size, the roots of its complete subtrees, and its partial tiles.
 ///
-/// It grows by one leaf at a time and hands out each tile once, when that is full.
+/// It hands out each tile once, when that is full.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edge {
     size: u64,
@@ -71,35 +71,53 @@ impl Edge {
         self.partial.get(usize::from(level)).map_or(&[], Vec::as_slice)
     }
 
-    /// Appends one leaf by its hash, and hands every tile that it fills to `full`.
+    /// Appends one leaf by its hash; like [`extend`](Self::extend), which is faster for many.
     pub fn push(&mut self, leaf: Hash, full: &mut impl FnMut(FullTile)) {
-        self.keep(0, leaf, full);
-        let mut hash = leaf;
-        // Each trailing one of the size is a complete subtree that the new one completes.
-        for height in 0..self.size.trailing_ones() {
-            let Some(left) = self.peaks.pop() else { break };
-            hash = node_hash(&left, &hash);
-            if (height + 1) % TILE_HEIGHT == 0 {
-                self.keep((height + 1) / TILE_HEIGHT, hash, full);
-            }
-        }
-        self.peaks.push(hash);
-        self.size += 1;
+        self.extend(&[leaf], full);
     }
 
-    /// Puts a hash into its level's partial tile.
-    fn keep(&mut self, level: u32, hash: Hash, full: &mut impl FnMut(FullTile)) {
+    /// Appends leaves by their hashes, and hands every tile that they fill to `full`: those of a
+    /// level in order, and the lowest level first.
+    pub fn extend(&mut self, leaves: &[Hash], full: &mut impl FnMut(FullTile)) {
+        // The new complete subtrees of one height after the other, and what of them has no pair.
+        let (mut row, mut alone) = (leaves.to_vec(), Vec::new());
+        for height in 0..u64::BITS {
+            if row.is_empty() {
+                break;
+            }
+            let before = self.size >> height;
+            if height % TILE_HEIGHT == 0 {
+                self.keep(height / TILE_HEIGHT, before, &row, full);
+            }
+            if before % 2 == 1
+                && let Some(left) = self.peaks.pop()
+            {
+                row.insert(0, left);
+            }
+            if row.len() % 2 == 1 {
+                alone.extend(row.pop());
+            }
+            row = parents(&row);
+        }
+        self.peaks.extend(alone.into_iter().rev());
+        self.size += leaves.len() as u64;
+    }
+
+    /// Puts hashes, `before` of which are there already, into their level's partial tile.
+    fn keep(&mut self, level: u32, before: u64, hashes: &[Hash], full: &mut impl FnMut(FullTile)) {
         let at = level as usize;
         if self.partial.len() <= at {
             self.partial.resize(at + 1, Vec::new());
         }
-        let Some(hashes) = self.partial.get_mut(at) else { return };
-        hashes.push(hash);
-        if hashes.len() == usize::from(TILE_WIDTH) {
-            let index = self.size >> (TILE_HEIGHT * (level + 1));
-            let level = u8::try_from(level).unwrap_or(u8::MAX);
-            full(FullTile { level, index, hashes: std::mem::take(hashes) });
+        let Some(partial) = self.partial.get_mut(at) else { return };
+        let (width, level) = (usize::from(TILE_WIDTH), u8::try_from(level).unwrap_or(u8::MAX));
+        let (mut index, mut hashes) = (before / u64::from(TILE_WIDTH), hashes);
+        while let Some((filling, rest)) = hashes.split_at_checked(width - partial.len()) {
+            partial.extend_from_slice(filling);
+            full(FullTile { level, index, hashes: std::mem::take(partial) });
+            (index, hashes) = (index + 1, rest);
         }
+        partial.extend_from_slice(hashes);
     }
 }
 
@@ -110,21 +128,13 @@ pub fn complete_root(hashes: &[Hash]) -> Option<Hash> {
         [one] => Some(*one),
         _ if !hashes.len().is_power_of_two() => None,
         _ => {
-            let mut row = pair_up(hashes);
+            let mut row = parents(hashes);
             while row.len() > 1 {
-                row = pair_up(&row);
+                row = parents(&row);
             }
             row.pop()
         }
     }
-}
-
-fn pair_up(hashes: &[Hash]) -> Vec<Hash> {
-    let pair = |pair: &[Hash]| match pair {
-        [left, right] => node_hash(left, right),
-        _ => Hash::default(),
-    };
-    hashes.chunks_exact(2).map(pair).collect()
 }
 
 /// The roots of the complete subtrees that `hashes` makes, the largest first.
@@ -162,6 +172,27 @@ mod tests {
         for size in 0..leaves.len() {
             assert_eq!(edge.root(), root(&leaves[..size]), "size {size}");
             edge.push(leaves[size], &mut |_| ());
+        }
+    }
+
+    #[test]
+    fn leaves_make_the_same_tree_alone_and_together() {
+        let leaves: Vec<_> = (0..2_000_u32).map(|it| leaf_hash(&it.to_be_bytes())).collect();
+        for (first, step) in [(0, 1), (1, 255), (255, 256), (256, 257), (300, 700), (77, 1_900)] {
+            let (mut one, mut many) = (Edge::default(), Edge::default());
+            let (mut tiles_of_one, mut tiles_of_many) = (Vec::new(), Vec::new());
+            let (start, rest) = leaves.split_at(first);
+            for part in std::iter::once(start).chain(rest.chunks(step)) {
+                for leaf in part {
+                    one.push(*leaf, &mut |tile| tiles_of_one.push(tile));
+                }
+                many.extend(part, &mut |tile| tiles_of_many.push(tile));
+                assert_eq!(many, one, "{first} and {step}");
+            }
+            for tiles in [&mut tiles_of_one, &mut tiles_of_many] {
+                tiles.sort_by_key(|it| (it.level, it.index));
+            }
+            assert_eq!(tiles_of_many, tiles_of_one, "{first} and {step}");
         }
     }
 

@@ -48,22 +48,23 @@ pub(super) fn judge_payloads(
     lines: &[PayloadLine],
     report: &mut Report,
 ) {
-    let mut lines = lines.iter().peekable();
+    let own = payload::commit_all(lines.iter().map(|it| (&it.salt, it.payload.as_slice())));
+    let mut lines = lines.iter().zip(own).peekable();
     for (index, commit) in (first..).zip(commits) {
         let at = (epoch, Some(index));
-        let Some(line) = lines.next_if(|line| line.seq == index + 1) else {
+        let Some((_, own)) = lines.next_if(|(line, _)| line.seq == index + 1) else {
             report.find(Which::Completeness, at, "payload", "is missing");
             continue;
         };
         // What has no readable commitment has been found already.
         let Some(commit) = commit else { continue };
-        if payload::commit(&line.salt, &line.payload) == *commit {
+        if own == *commit {
             report.payloads.checked += 1;
         } else {
             report.find(Which::Integrity, at, "payload", "it does not fit its commitment");
         }
     }
-    for line in lines {
+    for (line, _) in lines {
         let why = format!("a payload of record {} has no place here", line.seq);
         report.find(Which::Integrity, (epoch, line.seq.checked_sub(1)), "payload", why);
     }

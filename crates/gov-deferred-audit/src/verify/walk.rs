@@ -15,7 +15,7 @@ use crate::tlog::{
     Hash, bundle,
     checkpoint::Checkpoint,
     edge::Edge,
-    leaf_hash,
+    leaf_hashes,
     tile::{self, FullTile, TILE_WIDTH, TilePlace, bundles_of, tiles_of},
 };
 
@@ -58,9 +58,9 @@ struct Tree {
 }
 
 impl Tree {
-    fn push(&mut self, leaf: Hash) {
+    fn extend(&mut self, leaves: &[Hash]) {
         let upper = &mut self.upper;
-        self.edge.push(leaf, &mut |tile| {
+        self.edge.extend(leaves, &mut |tile| {
             if tile.level > 0 {
                 upper.push(tile);
             }
@@ -107,7 +107,7 @@ impl Walk {
         let first = index * u64::from(TILE_WIDTH);
         let bytes = source.bundle(self.epoch, index, width)?;
         let entries = self.entries(source, (index, width), bytes.as_deref(), report);
-        let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let leaves = leaf_hashes(entries.iter().copied());
         let commits: Vec<_> = (first..)
             .zip(&entries)
             .map(|(index, entry)| {
@@ -220,14 +220,20 @@ impl Walk {
             self.differing.extend(differing);
         }
         if let Some(tree) = &mut self.of_tiles {
-            for hash in stored {
-                tree.push(*hash);
-            }
+            tree.extend(stored);
         }
-        for leaf in leaves {
+        // Not beyond a size at which the verifier knows the root.
+        let (mut from, end) =
+            (self.of_entries.edge.size(), self.of_entries.edge.size() + leaves.len() as u64);
+        let mut rest = leaves;
+        for size in self.kept.range(from..end).copied().collect::<Vec<_>>() {
+            let now;
+            (now, rest) = rest.split_at(usize::try_from(size - from).unwrap_or_default());
+            self.of_entries.extend(now);
             self.note_kept_root();
-            self.of_entries.push(*leaf);
+            from = size;
         }
+        self.of_entries.extend(rest);
         self.note_kept_root();
     }
 
