@@ -78,6 +78,16 @@ pub enum EntryError {
 ///
 /// [`CanonicalError`] never happens for a record: all its parts are text and whole numbers.
 pub fn encode(record: &LogRecord, seq: u64, origin: &str) -> Result<Vec<u8>, CanonicalError> {
+    encode_with(record, record.payload.commit(), seq, origin)
+}
+
+/// Like [`encode`], where the commitment to the payload is known.
+pub(crate) fn encode_with(
+    record: &LogRecord,
+    payload_commit: [u8; 32],
+    seq: u64,
+    origin: &str,
+) -> Result<Vec<u8>, CanonicalError> {
     let verdict = record.verdict.as_ref();
     Envelope {
         action_kind: verdict.map(|it| it.action_kind.as_str()),
@@ -87,7 +97,7 @@ pub fn encode(record: &LogRecord, seq: u64, origin: &str) -> Result<Vec<u8>, Can
         id: record.id,
         kind: &record.kind,
         origin,
-        payload_commit: record.payload.commit(),
+        payload_commit,
         policy_version: record.policy_version,
         reason: verdict.and_then(|it| it.reason.as_deref()),
         rule_id: verdict.and_then(|it| it.rule_id.as_ref()),

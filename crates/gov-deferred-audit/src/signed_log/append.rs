@@ -1,6 +1,8 @@
 //! One batch, one transaction of SQLite: rows, full tiles, root and signed checkpoint.
 
-use gov_core::Timestamp;
+use std::collections::HashMap;
+
+use gov_core::{RecordId, Timestamp};
 use gov_store::crash;
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -8,7 +10,7 @@ use rusqlite::Connection;
 use super::{
     LogHead,
     backend::Tail,
-    batch::encode,
+    batch::Plan,
     checkpoint::{unsigned, with_signature},
 };
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
         sqlite::{self as store},
         tree::checked_edge,
     },
-    tlog::{edge::Edge, key::VerifierKey, leaf_hash, tile::FullTile},
+    tlog::{edge::Edge, key::VerifierKey},
 };
 
 /// Why a batch was not appended; nothing of it was.
@@ -68,23 +70,26 @@ impl Appender<'_> {
         if head.epoch != self.epoch {
             return Err(AppendError::OtherEpoch { wanted: self.epoch, found: head.epoch });
         }
-        let mut edge = self.edge(connection, &head)?;
-        let dead_letters = store::has_dead_letters(connection)?;
-        let mut rows = store::Rows::of(connection, self.epoch)?;
-        let outcomes = batch
-            .iter()
-            .map(|record| {
-                if dead_letters && store::is_dead_letter(connection, record.id)? {
-                    return Ok(AppendOutcome::DlqLanded);
-                }
-                self.append_one(connection, &mut rows, &mut edge, record)
-            })
-            .collect::<Result<_, AppendError>>()?;
-        if edge.size() == head.size {
+        let edge = self.edge(connection, &head)?;
+        let known = dead_among(connection, batch)?;
+        let plan = Plan::new(edge.clone(), self.key.name(), known, batch);
+        let plan = if self.write(connection, &plan)? {
+            plan
+        } else {
+            let known = known_among(connection, batch)?;
+            let plan = Plan::new(edge, self.key.name(), known, batch);
+            if !self.write(connection, &plan)? {
+                return Err(StoreError::Corrupt("a record id is there and is not".into()).into());
+            }
+            plan
+        };
+        if plan.rows.is_empty() {
             let checkpoint = head.note.unwrap_or_default();
-            return Ok((outcomes, LogHead { epoch: head.epoch, size: head.size, checkpoint }));
+            let head = LogHead { epoch: head.epoch, size: head.size, checkpoint };
+            return Ok((plan.outcomes, head));
         }
-        Ok((outcomes, self.sign_head(connection, &edge)?))
+        let head = self.sign_head(connection, plan.edge)?;
+        Ok((plan.outcomes, head))
     }
 
     /// The edge that the head row speaks of: from memory, or read again if that is another one.
@@ -99,38 +104,38 @@ impl Appender<'_> {
         Ok(checked_edge(&mut &*connection, head)?)
     }
 
-    fn append_one(
-        &self,
-        connection: &Connection,
-        rows: &mut store::Rows<'_>,
-        edge: &mut Edge,
-        record: &LogRecord,
-    ) -> Result<AppendOutcome, AppendError> {
-        let seq = edge.size() + 1;
-        let entry = match encode(record, seq, self.key.name()) {
-            Ok(entry) => entry,
-            Err(why) => {
-                store::insert_dead_letter(connection, record, &why, self.now)?;
-                return Ok(AppendOutcome::DlqLanded);
-            }
-        };
-        match rows.insert_entry(seq, record.id, &entry) {
-            Ok(()) => (),
-            Err(StoreError::Sqlite(error)) if store::is_known_record(&error) => {
-                let place = store::find(connection, record.id)?;
-                let (_, seq) = place.ok_or(StoreError::Sqlite(error))?;
-                return Ok(AppendOutcome::Appended { seq });
-            }
-            Err(error) => return Err(error.into()),
+    /// Writes rows and tiles, or nothing and gives false: a record of it is in the log already.
+    /// That is rare, so nobody asks before.
+    fn write(&self, connection: &Connection, plan: &Plan<'_>) -> Result<bool, AppendError> {
+        connection.prepare_cached("savepoint log_batch")?.execute([])?;
+        // After an error the caller's own savepoint undoes this one too.
+        let written = self.write_rows(connection, plan)?;
+        if !written {
+            connection.prepare_cached("rollback to log_batch")?.execute([])?;
         }
-        rows.insert_payload(seq, &record.payload)?;
-        let mut full = Vec::new();
-        edge.push(leaf_hash(&entry), &mut |tile: FullTile| full.push(tile));
-        full.iter().try_for_each(|tile| store::insert_tile(connection, self.epoch, tile))?;
-        Ok(AppendOutcome::Appended { seq })
+        connection.prepare_cached("release log_batch")?.execute([])?;
+        Ok(written)
     }
 
-    fn sign_head(&self, connection: &Connection, edge: &Edge) -> Result<LogHead, AppendError> {
+    fn write_rows(&self, connection: &Connection, plan: &Plan<'_>) -> Result<bool, AppendError> {
+        let mut rows = store::Rows::of(connection, self.epoch)?;
+        for row in &plan.rows {
+            match rows.insert_entry(row.seq, row.id, &row.entry) {
+                Err(StoreError::Sqlite(error)) if store::is_known_record(&error) => {
+                    return Ok(false);
+                }
+                other => other?,
+            }
+            rows.insert_payload(row.seq, row.payload)?;
+        }
+        for (record, why) in &plan.dead {
+            store::insert_dead_letter(connection, record, why, self.now)?;
+        }
+        plan.tiles.iter().try_for_each(|it| store::insert_tile(connection, self.epoch, it))?;
+        Ok(true)
+    }
+
+    fn sign_head(&self, connection: &Connection, edge: Edge) -> Result<LogHead, AppendError> {
         let (size, root) = (edge.size(), edge.root());
         let text = unsigned(self.key, size, &root);
         let signature = (self.sign)(text.as_bytes())?;
@@ -138,7 +143,37 @@ impl Appender<'_> {
         store::update_head(connection, self.epoch, size, &root, &checkpoint)?;
         crash::point("log-before-commit");
         // If the commit fails the head row tells, and the edge is read again.
-        *self.tail.lock() = Some(Tail { edge: edge.clone(), root });
+        *self.tail.lock() = Some(Tail { edge, root });
         Ok(LogHead { epoch: self.epoch, size, checkpoint })
     }
+}
+
+/// What of the batch lies in the dead letters: there it stays.
+fn dead_among(
+    connection: &Connection,
+    batch: &[LogRecord],
+) -> Result<HashMap<RecordId, AppendOutcome>, StoreError> {
+    let mut known = HashMap::with_capacity(batch.len());
+    if store::has_dead_letters(connection)? {
+        for record in batch {
+            if store::is_dead_letter(connection, record.id)? {
+                known.insert(record.id, AppendOutcome::DlqLanded);
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// What of the batch lies in the dead letters or in the log.
+fn known_among(
+    connection: &Connection,
+    batch: &[LogRecord],
+) -> Result<HashMap<RecordId, AppendOutcome>, StoreError> {
+    let mut known = dead_among(connection, batch)?;
+    for record in batch {
+        if let Some((_, seq)) = store::find(connection, record.id)? {
+            known.insert(record.id, AppendOutcome::Appended { seq });
+        }
+    }
+    Ok(known)
 }

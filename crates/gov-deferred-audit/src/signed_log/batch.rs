@@ -1,30 +1,17 @@
 //! What a batch makes of a log: worked out beforehand, without a database.
 
-#[cfg(feature = "postgres")]
 use std::collections::HashMap;
 
-#[cfg(feature = "postgres")]
-use gov_core::{Payload, RecordId};
+use gov_core::{Payload, RecordId, payload};
 
-use crate::{entry, record::LogRecord, tlog::bundle};
-#[cfg(feature = "postgres")]
 use crate::{
+    entry,
+    record::LogRecord,
     sink::AppendOutcome,
-    tlog::{edge::Edge, leaf_hash, tile::FullTile},
+    tlog::{bundle, edge::Edge, leaf_hashes, tile::FullTile},
 };
 
-/// The entry, or why there can be none.
-pub(super) fn encode(record: &LogRecord, seq: u64, origin: &str) -> Result<Vec<u8>, String> {
-    record.check_size().map_err(|error| error.to_string())?;
-    let entry = entry::encode(record, seq, origin).map_err(|error| error.to_string())?;
-    match entry.len() {
-        0..=bundle::MAX_ENTRY_BYTES => Ok(entry),
-        got => Err(bundle::EntryTooLong { got }.to_string()),
-    }
-}
-
 /// One new record with its place.
-#[cfg(feature = "postgres")]
 #[derive(Debug)]
 pub(crate) struct NewRow<'b> {
     pub(crate) seq: u64,
@@ -34,7 +21,6 @@ pub(crate) struct NewRow<'b> {
 }
 
 /// Everything that a batch writes.
-#[cfg(feature = "postgres")]
 #[derive(Debug)]
 pub(super) struct Plan<'b> {
     pub(super) outcomes: Vec<AppendOutcome>,
@@ -47,7 +33,6 @@ pub(super) struct Plan<'b> {
     pub(super) edge: Edge,
 }
 
-#[cfg(feature = "postgres")]
 impl<'b> Plan<'b> {
     /// Puts behind `edge` what `known` does not name; `known` says what became of the others.
     pub(super) fn new(
@@ -58,19 +43,23 @@ impl<'b> Plan<'b> {
     ) -> Self {
         let (rows, tiles, dead) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
         let mut plan = Self { outcomes: Vec::with_capacity(batch.len()), rows, tiles, dead, edge };
-        for record in batch {
-            let outcome = *known.entry(record.id).or_insert_with(|| plan.take(record, origin));
+        // Hashed together: what is known already is rare.
+        let payloads = batch.iter().map(|it| (it.payload.salt(), it.payload.as_bytes()));
+        for (record, commit) in batch.iter().zip(payload::commit_all(payloads)) {
+            let take = || plan.take(record, commit, origin);
+            let outcome = *known.entry(record.id).or_insert_with(take);
             plan.outcomes.push(outcome);
         }
+        let Self { rows, tiles, edge, .. } = &mut plan;
+        let leaves = leaf_hashes(rows.iter().map(|row| row.entry.as_slice()));
+        edge.extend(&leaves, &mut |tile| tiles.push(tile));
         plan
     }
 
-    fn take(&mut self, record: &'b LogRecord, origin: &str) -> AppendOutcome {
-        let seq = self.edge.size() + 1;
-        match encode(record, seq, origin) {
+    fn take(&mut self, record: &'b LogRecord, commit: [u8; 32], origin: &str) -> AppendOutcome {
+        let seq = self.edge.size() + self.rows.len() as u64 + 1;
+        match encode(record, commit, seq, origin) {
             Ok(entry) => {
-                let tiles = &mut self.tiles;
-                self.edge.push(leaf_hash(&entry), &mut |tile| tiles.push(tile));
                 self.rows.push(NewRow { seq, id: record.id, payload: &record.payload, entry });
                 AppendOutcome::Appended { seq }
             }
@@ -79,5 +68,15 @@ impl<'b> Plan<'b> {
                 AppendOutcome::DlqLanded
             }
         }
+    }
+}
+
+/// The entry, or why there can be none.
+fn encode(record: &LogRecord, commit: [u8; 32], seq: u64, origin: &str) -> Result<Vec<u8>, String> {
+    record.check_size().map_err(|error| error.to_string())?;
+    let entry = entry::encode_with(record, commit, seq, origin).map_err(|it| it.to_string())?;
+    match entry.len() {
+        0..=bundle::MAX_ENTRY_BYTES => Ok(entry),
+        got => Err(bundle::EntryTooLong { got }.to_string()),
     }
 }
