@@ -43,23 +43,26 @@ mod places;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rollback;
+mod rotation;
 mod sink;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod succession;
 
 use self::backend::{Backend, Writing};
 #[cfg(feature = "sqlite")]
 pub use self::places::LogConfig;
-#[cfg(feature = "sqlite")]
-pub use self::rollback::accept_rollback;
-#[cfg(feature = "postgres")]
-pub use self::rollback::accept_rollback_postgres;
 pub use self::{
     error::{OpenError, Place, ReadLogError},
     places::LogPlaces,
     rollback::Accepted,
+    rotation::Rotated,
     sink::{APPEND_UNIQUE_RACE_MAX_RETRIES, SignedEventsSink, SqliteSignedEventsSink},
 };
+#[cfg(feature = "sqlite")]
+pub use self::{rollback::accept_rollback, rotation::rotate_key};
+#[cfg(feature = "postgres")]
+pub use self::{rollback::accept_rollback_postgres, rotation::rotate_key_postgres};
 
 /// How far the log is, after a commit that is on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]

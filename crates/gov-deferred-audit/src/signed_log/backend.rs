@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc};
 
 use gov_core::{RecordId, Timestamp};
 
-use super::{LogHead, OpenError, ReadLogError, rollback::Succession};
+use super::{LogHead, OpenError, ReadLogError, succession::Succession};
 use crate::{
     record::LogRecord,
     signer::Signer,

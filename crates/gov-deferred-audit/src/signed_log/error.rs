@@ -47,7 +47,10 @@ pub enum OpenError {
     /// There is no rollback to accept: open the log as always.
     #[error("nothing to accept: the database has all that the outside copy knows")]
     NoRollback,
-    /// The log went on while a rollback was to be accepted; run it again.
+    /// There is no log yet whose epoch could end.
+    #[error("there is no log yet; start the server once")]
+    NoLog,
+    /// The log went on while its epoch was to end; run it again.
     #[error("another node appended meanwhile; nothing was changed, run it again")]
     Moved,
     /// The signing key cannot be used.

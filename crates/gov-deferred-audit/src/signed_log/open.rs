@@ -36,7 +36,7 @@ impl SignedLog {
     /// [`OpenError`]; nothing was signed. [`OpenError::Rollback`] needs a person.
     #[cfg(feature = "sqlite")]
     pub async fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let opened = Opened::sqlite(&config, clock.as_ref(), false).await?;
+        let opened = Opened::sqlite(&config, clock.as_ref(), Missing::Begins).await?;
         opened.compare(&config.places(), clock).await
     }
 
@@ -69,19 +69,44 @@ pub(super) struct Opened {
     pub(super) head: Option<Head>,
 }
 
+/// What a missing file stands for; beside a copy that knows of a log it is a rollback.
+#[cfg(feature = "sqlite")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// A log that begins now.
+    Begins,
+    /// No log: nothing is made.
+    IsNoLog,
+    /// A log that is lost, whatever the copy knows: an empty file is made.
+    IsLost,
+}
+
+/// The parts, once they belong together.
+pub(super) struct Agreed {
+    pub(super) backend: Backend,
+    pub(super) outside: OutsideCopy,
+    /// The latest, signed and checked.
+    pub(super) head: Head,
+    pub(super) key: PrivateKey,
+}
+
 impl Opened {
-    /// Opens copy and file; a missing file beside a copy is only made if `even_if_lost`.
+    /// Opens copy and file.
     #[cfg(feature = "sqlite")]
     pub(super) async fn sqlite(
         config: &LogConfig,
         clock: &dyn Clock,
-        even_if_lost: bool,
+        missing: Missing,
     ) -> Result<Self, OpenError> {
         let (config, now) = (config.clone(), clock.now());
         let (backend, outside, found) = blocking(move || {
             let (outside, found) = open_copy(&config.places())?;
-            if found.last.is_some() && !config.database.exists() && !even_if_lost {
-                return Err(rollback(None, found.last.as_ref(), false));
+            if missing != Missing::IsLost && !config.database.exists() {
+                match &found.last {
+                    Some(last) => return Err(rollback(None, Some(last), false)),
+                    None if missing == Missing::IsNoLog => return Err(OpenError::NoLog),
+                    None => (),
+                }
             }
             let log = super::sqlite::SqliteLog::open(&config.database, now)?;
             Ok((Backend::Sqlite(log), outside, found))
@@ -107,12 +132,13 @@ impl Opened {
         Ok(Self { backend, outside, found, head })
     }
 
-    /// The log, once key, rows, checkpoint, name and copy belong together.
-    async fn compare(
+    /// The parts, once key, rows, checkpoint, name and copy belong together; begins a log where
+    /// none was.
+    pub(super) async fn agreed(
         self,
         places: &LogPlaces,
-        clock: Arc<dyn Clock>,
-    ) -> Result<SignedLog, OpenError> {
+        clock: &dyn Clock,
+    ) -> Result<Agreed, OpenError> {
         let Self { backend, mut outside, found, head } = self;
         let head = match head {
             Some(head) => head,
@@ -121,8 +147,8 @@ impl Opened {
         };
         let key = key_of(&backend, places, &head)?;
         let head = checked(&backend, head, &found).await?;
-        let note = head.note.clone().unwrap_or_default();
         if found.last.is_none() {
+            let note = head.note.clone().unwrap_or_default();
             if head.size > 0 {
                 tracing::warn!(
                     path = %places.outside_copy.display(),
@@ -130,8 +156,18 @@ impl Opened {
                      an earlier rollback cannot be told"
                 );
             }
-            outside = first_copy(outside, clock.as_ref(), note.clone()).await?;
+            outside = copy(outside, clock, note).await?;
         }
+        Ok(Agreed { backend, outside, head, key })
+    }
+
+    async fn compare(
+        self,
+        places: &LogPlaces,
+        clock: Arc<dyn Clock>,
+    ) -> Result<SignedLog, OpenError> {
+        let Agreed { backend, outside, head, key } = self.agreed(places, clock.as_ref()).await?;
+        let note = head.note.unwrap_or_default();
         let committed = LogHead { epoch: head.epoch, size: head.size, checkpoint: note };
         let (epoch, verifier) = (head.epoch, key.verifier());
         Ok(SignedLog {
@@ -233,14 +269,17 @@ async fn checked(backend: &Backend, head: Head, found: &Found) -> Result<Head, O
     Ok(head)
 }
 
-async fn first_copy(
+/// Brings a checkpoint to the outside copy, if it is not its last one already.
+pub(super) async fn copy(
     mut outside: OutsideCopy,
     clock: &dyn Clock,
     note: String,
 ) -> Result<OutsideCopy, OpenError> {
     let now = clock.now();
     blocking(move || {
-        outside.append(now, &note)?;
+        if outside.last_note() != Some(note.as_str()) {
+            outside.append(now, &note)?;
+        }
         Ok(outside)
     })
     .await

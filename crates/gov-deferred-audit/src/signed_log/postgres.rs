@@ -13,7 +13,7 @@ use super::{
     batch::{NewRow, Plan},
     checkpoint::{unsigned, with_signature},
     open::blocking,
-    rollback::Succession,
+    succession::Succession,
 };
 use crate::{
     record::LogRecord,

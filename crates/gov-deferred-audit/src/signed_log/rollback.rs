@@ -1,22 +1,21 @@
 //! Accepts that records are lost: the log goes on as a new epoch whose first entry says so.
 
-use gov_core::{AuditEventKind, Clock, Payload, RecordId, Timestamp};
+use gov_core::{AuditEventKind, Clock, RecordId, Timestamp};
 use serde_json::json;
 
 #[cfg(feature = "sqlite")]
-use super::LogConfig;
+use super::{LogConfig, open::Missing};
 use super::{
     LogPlaces, OpenError, Place,
     agreement::agrees,
-    open::{Opened, blocking},
+    open::{Opened, copy},
+    succession::{Step, Succession},
 };
 use crate::{
-    entry::Entry,
     epoch::{self, Handover},
     outside_copy::Copied,
-    signer::KeyDir,
     store::Head,
-    tlog::{checkpoint::Checkpoint, empty_root, key::PrivateKey, leaf_hash, note::Note},
+    tlog::empty_root,
 };
 
 /// What was accepted.
@@ -50,7 +49,7 @@ pub async fn accept_rollback(
     clock: &dyn Clock,
     reason: &str,
 ) -> Result<Accepted, OpenError> {
-    let opened = Opened::sqlite(&config, clock, true).await?;
+    let opened = Opened::sqlite(&config, clock, Missing::IsLost).await?;
     accept(opened, &config.places(), clock, reason).await
 }
 
@@ -80,7 +79,7 @@ async fn accept(
     clock: &dyn Clock,
     reason: &str,
 ) -> Result<Accepted, OpenError> {
-    let Opened { backend, mut outside, found, head } = opened;
+    let Opened { backend, outside, found, head } = opened;
     let Some(last) = found.last else { return Err(OpenError::NoRollback) };
     if let Some(head) = head.clone() {
         let last = last.clone();
@@ -95,22 +94,9 @@ async fn accept(
     let note = succession.head.note.clone().unwrap_or_default();
     backend.succeed(head.as_ref(), succession).await?;
     gov_store::crash::point("log-after-accept-rollback");
-    let now = clock.now();
-    blocking(move || Ok(outside.append(now, &note)?)).await?;
+    copy(outside, clock, note).await?;
     backend.close().await;
     Ok(accepted)
-}
-
-/// Everything that a new epoch begins with, worked out beforehand.
-#[derive(Debug)]
-pub(super) struct Succession {
-    /// The row of an epoch of which nothing is left, not even its row.
-    pub(super) lost_head: Option<Head>,
-    pub(super) head: Head,
-    /// The first record, which says so.
-    pub(super) record: RecordId,
-    pub(super) entry: Vec<u8>,
-    pub(super) payload: Payload,
 }
 
 fn plan(
@@ -120,85 +106,25 @@ fn plan(
     now: Timestamp,
     reason: &str,
 ) -> Result<(Accepted, Succession), OpenError> {
-    let unavailable = |error| OpenError::Unavailable(error);
     let known = Place {
         epoch: epoch::of(&last.checkpoint.origin).unwrap_or(0),
         size: last.checkpoint.size,
     };
     let domain = epoch::domain(&last.checkpoint.origin).unwrap_or_default();
-    let keys = KeyDir::new(&places.keys);
     // The epoch that ends is the latest that either side knows.
     let survivor = head.filter(|head| head.epoch >= known.epoch);
     let ending = survivor.map_or(known.epoch, |head| head.epoch);
-    let old = keys.require(ending, &epoch::origin(domain, ending))?;
-    let new = keys.require_or_create(ending + 1, &epoch::origin(domain, ending + 1))?;
+    let step = Step::after(ending, domain, places)?;
     let (size, root) = survivor.map_or((0, empty_root()), |head| (head.size, head.root));
-    let payload = Payload::seal(&json!({
+    let said = json!({
         "known": {"epoch": known.epoch, "size": known.size, "at": last.at},
         "reason": reason,
         "survived": {"epoch": ending, "size": size},
-    }))
-    .map_err(|error| unavailable(Box::new(error)))?;
-    let handover = Handover::new(last.note.clone(), size, &root);
-    let entry = first_entry(&new, &handover, &payload, now)?;
-    let record = entry.id;
-    let entry = entry.to_bytes().map_err(|error| unavailable(Box::new(error)))?;
-    let note = handover_checkpoint(&new, &old, &entry);
-    let lost_head = survivor.is_none().then(|| Head {
-        epoch: ending,
-        vkey: old.verifier().to_string(),
-        size: 0,
-        root: empty_root(),
-        note: None,
-        first_note: None,
     });
-    let head = Head {
-        epoch: ending + 1,
-        vkey: new.verifier().to_string(),
-        size: 1,
-        root: leaf_hash(&entry),
-        note: Some(note.clone()),
-        first_note: Some(note),
-    };
+    let handover = Handover::new(last.note.clone(), size, &root);
+    let succession = step.take(AuditEventKind::AdminRollbackAccepted, &handover, &said, now)?;
+    let lost_head = survivor.is_none().then(|| step.lost_head());
     let survived = Place { epoch: ending, size };
-    let accepted = Accepted { epoch: head.epoch, known, survived, record };
-    Ok((accepted, Succession { lost_head, head, record, entry, payload }))
-}
-
-fn first_entry(
-    key: &PrivateKey,
-    handover: &Handover,
-    payload: &Payload,
-    now: Timestamp,
-) -> Result<Entry, OpenError> {
-    let reason = gov_core::canonical::to_bytes(handover)
-        .map_err(|error| OpenError::Unavailable(Box::new(error)))?;
-    Ok(Entry {
-        seq: 1,
-        id: RecordId::at(now),
-        at: now,
-        origin: key.verifier().name().to_owned(),
-        kind: AuditEventKind::AdminRollbackAccepted,
-        agent_id: None,
-        session_id: None,
-        action_kind: None,
-        decision: None,
-        rule_id: None,
-        reason: Some(String::from_utf8_lossy(&reason).into_owned()),
-        digest: None,
-        policy_version: None,
-        payload_commit: payload.commit(),
-    })
-}
-
-/// The checkpoint of the new epoch's first entry, with both signatures.
-fn handover_checkpoint(new: &PrivateKey, old: &PrivateKey, entry: &[u8]) -> String {
-    let origin = new.verifier().name().to_owned();
-    // The root of one leaf is that leaf.
-    let text = Checkpoint { origin, size: 1, root: leaf_hash(entry) }.to_string();
-    let signatures = [new, old].map(|key| (key.verifier(), key.sign(text.as_bytes())));
-    signatures
-        .iter()
-        .fold(Note::unsigned(text), |note, (key, signature)| note.with_signature(key, *signature))
-        .to_string()
+    let accepted = Accepted { epoch: step.begins(), known, survived, record: succession.record };
+    Ok((accepted, Succession { lost_head, ..succession }))
 }

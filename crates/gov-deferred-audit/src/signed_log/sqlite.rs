@@ -13,7 +13,7 @@ use super::{
     append::{AppendError, Appender},
     backend::{Appended, MakeFirst, NotAppended, Tail, Writing, chain},
     open::blocking,
-    rollback::Succession,
+    succession::Succession,
 };
 use crate::{
     record::LogRecord,
@@ -117,22 +117,27 @@ impl SqliteLog {
         self.database.readers.read(store::dead_letters).await.map_err(read_error)
     }
 
-    /// The caller holds the data directory's lock: nobody else appended to `_ending` meanwhile.
     pub(super) async fn succeed(
         &self,
-        _ending: Option<&Head>,
+        ending: Option<&Head>,
         it: Succession,
     ) -> Result<(), OpenError> {
+        let ending = ending.cloned();
         let written = self.write(move |tx| {
+            // The data directory's lock keeps others away; this is for who went round it.
+            if store::head(tx)? != ending {
+                return Ok(false);
+            }
             if let Some(lost) = &it.lost_head {
                 store::insert_head(tx, lost)?;
             }
             let mut rows = store::Rows::of(tx, it.head.epoch)?;
             rows.insert_entry(1, it.record, &it.entry)?;
             rows.insert_payload(1, &it.payload)?;
-            store::insert_head(tx, &it.head)
+            store::insert_head(tx, &it.head)?;
+            Ok(true)
         });
-        Ok(written.await?)
+        if written.await? { Ok(()) } else { Err(OpenError::Moved) }
     }
 
     pub(super) async fn close(self) {

@@ -1,5 +1,7 @@
 //! Judges what an epoch's first entry and first checkpoint say about the epoch before.
 
+use gov_core::AuditEventKind;
+
 use super::{Loss, Report, VerifyOptions, Which, epoch_check::Facts};
 use crate::{
     entry::Entry,
@@ -18,11 +20,7 @@ pub(super) fn judge(before: &Facts, after: &Facts, options: &VerifyOptions, repo
     };
     let (Some(old), Some(new)) = (&before.key, &after.key) else { return };
     judge_first_checkpoint(entry, [old, new], after, report);
-    let handover = Entry::from_bytes(entry)
-        .ok()
-        .filter(|it| it.kind == gov_core::AuditEventKind::AdminRollbackAccepted)
-        .and_then(|it| serde_json::from_str::<Handover>(&it.reason?).ok());
-    let Some(handover) = handover else {
+    let Some((kind, handover)) = handed_over(entry) else {
         report.find(Which::Integrity, at, "reason", "the first entry hands nothing over");
         return;
     };
@@ -35,11 +33,39 @@ pub(super) fn judge(before: &Facts, after: &Facts, options: &VerifyOptions, repo
     }
     let keys = std::slice::from_ref(old);
     match Checkpoint::open(handover.checkpoint.as_bytes(), keys) {
+        Ok(known) if kind == AuditEventKind::AdminKeyRotated => {
+            judge_rotation(before, at, (&handover, &known), report);
+        }
         Ok(known) => judge_loss(before.epoch, &handover, &known, options, report),
         Err(error) => {
             let why = format!("the checkpoint it hands over cannot be trusted: {error}");
             report.find(Which::Integrity, at, "reason", why);
         }
+    }
+}
+
+/// What the first entry says of the epoch before, and why that one ended.
+fn handed_over(entry: &[u8]) -> Option<(AuditEventKind, Handover)> {
+    let entry = Entry::from_bytes(entry).ok()?;
+    let ends = [AuditEventKind::AdminRollbackAccepted, AuditEventKind::AdminKeyRotated];
+    let kind = Some(entry.kind).filter(|kind| ends.contains(kind))?;
+    Some((kind, serde_json::from_str(&entry.reason?).ok()?))
+}
+
+/// A new key is no excuse for a loss: all that the final checkpoint covers is handed over.
+fn judge_rotation(
+    before: &Facts,
+    at: (u64, Option<u64>),
+    (handover, known): (&Handover, &Checkpoint),
+    report: &mut Report,
+) {
+    if !before.has_checkpoint {
+        report.find(Which::Completeness, (before.epoch, None), "checkpoint", "is missing");
+    }
+    if (handover.surviving_size, handover.root()) != (known.size, Some(known.root)) {
+        let (left, all) = (handover.surviving_size, known.size);
+        let why = format!("the key was rotated, and {left} of {all} records were handed over");
+        report.find(Which::Integrity, at, "reason", why);
     }
 }
 

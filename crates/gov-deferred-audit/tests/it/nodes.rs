@@ -116,10 +116,19 @@ impl Nodes {
         fs::read_to_string(path).unwrap().trim().parse().unwrap()
     }
 
-    /// What an auditor says who holds the keys of the first `epochs`.
+    /// What an auditor says who holds the keys of the first `epochs`, and settled their losses.
     pub(crate) async fn judge(&self, epochs: u64) -> Report {
+        self.judge_from(epochs, epochs).await
+    }
+
+    /// The same of an auditor who settled nothing.
+    pub(crate) async fn judge_strictly(&self, epochs: u64) -> Report {
+        self.judge_from(epochs, 1).await
+    }
+
+    async fn judge_from(&self, epochs: u64, from_epoch: u64) -> Report {
         let keys = (1..=epochs).map(|epoch| self.vkey(epoch)).collect();
-        let options = VerifyOptions { from_epoch: epochs, ..VerifyOptions::trusting(keys) };
+        let options = VerifyOptions { from_epoch, ..VerifyOptions::trusting(keys) };
         verify_postgres(&self.pool, options).await.unwrap()
     }
 

@@ -10,17 +10,22 @@ use gov_deferred_audit::{
 use crate::{
     fixture::{Fixture, files},
     rollbacks::rolled_back,
+    rotations::rotated_twice,
 };
 
 #[tokio::test]
 async fn one_changed_byte_in_any_exported_file_is_found_with_and_without_an_own_key() {
-    for (it, epochs) in [(Fixture::with_records(260).await, 1), (rolled_back().await, 2)] {
+    for (it, epochs, count) in [
+        (Fixture::with_records(260).await, 1, 9),
+        (rolled_back().await, 2, 11),
+        (rotated_twice().await, 3, 17),
+    ] {
         it.export();
         let keys = (1..=epochs).map(|epoch| it.vkey(epoch)).collect();
         let trusting = VerifyOptions { from_epoch: epochs, ..VerifyOptions::trusting(keys) };
         let alone = VerifyOptions { keys: None, ..trusting.clone() };
         let files = files(&it.export_dir());
-        assert_eq!(files.len(), [0, 9, 11][usize::try_from(epochs).unwrap()]);
+        assert_eq!(files.len(), count);
         for file in files {
             let whole = fs::read(&file).unwrap();
             for at in [0, whole.len() / 3, whole.len() / 2, whole.len() - 1] {
