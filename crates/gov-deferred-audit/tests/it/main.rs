@@ -11,6 +11,7 @@ mod exported_metrics;
 mod exporting;
 mod feeds;
 mod fixture;
+mod forged_epochs;
 mod log_rules;
 mod model;
 mod mutants;
