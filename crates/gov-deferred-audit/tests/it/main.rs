@@ -25,6 +25,7 @@ mod postgres_rollbacks;
 mod postgres_rotations;
 mod restart;
 mod rollbacks;
+mod rolled_copies;
 mod rotations;
 mod submit;
 mod supervise;
