@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    dead_letter::{AtStart, DeadLetters},
     queue::{DeferredAuditQueue, OpenQueueError, QueueConfig},
     signed_log::{LogConfig, OpenError, SignedLog},
     supervisor::{Flushed, Supervisor, close_and_flush_within, spawn_supervised_drainer},
@@ -21,8 +22,11 @@ const MAX_RESTARTS: u32 = 5;
 pub struct InstalledDrainer {
     queue: DeferredAuditQueue,
     log: SignedLog,
+    letters: DeadLetters,
     supervisor: Supervisor,
-    copying: (CancellationToken, JoinHandle<()>),
+    stop: CancellationToken,
+    copying: JoinHandle<()>,
+    replaying: JoinHandle<AtStart>,
     _lock: DataDirLock,
 }
 
@@ -42,7 +46,8 @@ pub enum InstallError {
 }
 
 /// Opens (or creates) the signed log in the directory `path` and drains a queue into it, on the
-/// system's clock. What an earlier process left in the spool is appended first.
+/// system's clock. What an earlier process left in the spool is appended first, and what lies in the
+/// dead letters is handed in again.
 ///
 /// # Errors
 ///
@@ -53,13 +58,16 @@ pub async fn install_deferred_audit_drainer(
     let (dir, clock) = (path.as_ref(), Arc::new(SystemClock) as Arc<dyn Clock>);
     let lock = DataDirLock::acquire(dir)?;
     let log = SignedLog::open(LogConfig::in_dir(dir), clock.clone()).await?;
-    let (queue, receiver) = DeferredAuditQueue::open(QueueConfig::in_dir(dir), clock)?;
+    let config = QueueConfig::in_dir(dir);
+    let letters = DeadLetters::new(log.clone(), &config.quarantine);
+    let (queue, receiver) = DeferredAuditQueue::open(config, clock)?;
     let (sinks, metrics) = (log.clone(), queue.metrics());
     let make_sink = move || sinks.sink().counting(metrics.clone());
     let supervisor = spawn_supervised_drainer(receiver, make_sink, &queue.metrics(), MAX_RESTARTS);
     let stop = CancellationToken::new();
-    let copying = (stop.clone(), tokio::spawn(log.clone().copy_outside(stop)));
-    Ok(InstalledDrainer { queue, log, supervisor, copying, _lock: lock })
+    let copying = tokio::spawn(log.clone().copy_outside(stop.clone()));
+    let replaying = tokio::spawn(letters.clone().replay_at_start(stop.clone()));
+    Ok(InstalledDrainer { queue, log, letters, supervisor, stop, copying, replaying, _lock: lock })
 }
 
 impl InstalledDrainer {
@@ -75,14 +83,23 @@ impl InstalledDrainer {
         &self.log
     }
 
+    /// What the log did not take.
+    #[must_use]
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.letters
+    }
+
     /// Drains for at most `bound`, writes the last checkpoint outside, and ends.
     pub async fn close(self, bound: Duration) -> Flushed {
         let flushed = close_and_flush_within(&self.queue, self.supervisor, bound).await;
-        let (stop, copying) = self.copying;
-        stop.cancel();
-        if copying.await.is_err() {
+        self.stop.cancel();
+        if self.copying.await.is_err() {
             tracing::error!("the task that copies checkpoints panicked");
         }
+        if self.replaying.await.is_err() {
+            tracing::error!("the task that replays the dead letters panicked");
+        }
+        drop(self.letters);
         self.log.close().await;
         flushed
     }

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod dead_letter;
 mod drainer;
 pub mod entry;
 pub mod epoch;
@@ -27,6 +29,8 @@ pub mod supervisor;
 pub mod tlog;
 pub mod verify;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use crate::dead_letter::{DeadLetter, DeadLetterError, DeadLetters};
 #[cfg(feature = "sqlite")]
 pub use crate::install::{InstallError, InstalledDrainer, install_deferred_audit_drainer};
 #[cfg(feature = "sqlite")]

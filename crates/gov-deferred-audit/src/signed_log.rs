@@ -37,6 +37,7 @@ mod checkpoint;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod copying;
+mod dead_letters;
 mod error;
 mod open;
 mod places;
@@ -49,9 +50,12 @@ mod sink;
 mod sqlite;
 mod succession;
 
-use self::backend::{Backend, Writing};
 #[cfg(feature = "sqlite")]
 pub use self::places::LogConfig;
+use self::{
+    backend::{Backend, Writing},
+    dead_letters::Tally,
+};
 pub use self::{
     error::{OpenError, Place, ReadLogError},
     places::LogPlaces,
@@ -111,6 +115,7 @@ struct Inner {
     committed: watch::Sender<LogHead>,
     outside: Mutex<OutsideCopy>,
     trouble: Mutex<Trouble>,
+    letters: Tally,
 }
 
 /// What is wrong at the moment, by part.
@@ -131,6 +136,10 @@ impl SignedLog {
     #[must_use]
     pub fn key(&self) -> &VerifierKey {
         &self.inner.writing.key
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.inner.clock.as_ref()
     }
 
     /// What appends to this log.
@@ -278,15 +287,6 @@ impl SignedLog {
         });
     }
 
-    /// How many records could not enter the log and lie in the dead-letter table.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadLogError`]; reading can be tried again.
-    pub async fn dlq_size(&self) -> Result<u64, ReadLogError> {
-        self.inner.backend.dead_letters().await
-    }
-
     /// Writes checkpoints to the outside copy, at most one a second, until `shutdown`; then the
     /// last one. The caller runs it beside the log and waits for it.
     pub async fn copy_outside(self, shutdown: CancellationToken) {
@@ -309,13 +309,20 @@ impl Health for SignedLog {
         "audit_log"
     }
 
-    /// Dead while nothing can be appended, degraded while the outside copy cannot be written.
+    /// Dead while nothing can be appended; degraded while the outside copy cannot be written, and
+    /// while dead letters lie there, as far as this process knows: it counts them when it opens the
+    /// log, when one lands or leaves by its hand, and when [`dlq_size`](Self::dlq_size) is asked.
     fn health(&self) -> HealthState {
         let trouble = self.inner.trouble.lock();
         match (&trouble.appending, &trouble.copying) {
             (Some(reason), _) => HealthState::Dead(reason.clone()),
             (None, Some(reason)) => HealthState::Degraded(reason.clone()),
-            (None, None) => HealthState::Healthy,
+            (None, None) => match self.inner.letters.lying() {
+                0 => HealthState::Healthy,
+                lying => HealthState::Degraded(format!(
+                    "{lying} records lie in the dead letters: see `gov audit dlq list`"
+                )),
+            },
         }
     }
 }

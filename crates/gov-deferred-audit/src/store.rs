@@ -30,6 +30,13 @@ pub enum StoreError {
     Stopped(#[from] tokio::task::JoinError),
 }
 
+impl StoreError {
+    /// What left the dead letters cannot land there in the same transaction.
+    pub(crate) fn landed_again() -> Self {
+        Self::Corrupt("what leaves the dead letters is among them".to_owned())
+    }
+}
+
 impl From<TryFromIntError> for StoreError {
     fn from(_: TryFromIntError) -> Self {
         Self::Corrupt("a number is out of range".to_owned())

@@ -6,6 +6,7 @@ use gov_core::{RecordId, Timestamp};
 
 use super::{LogHead, OpenError, ReadLogError, succession::Succession};
 use crate::{
+    dead_letter::{DeadLetter, LetterPlace},
     record::LogRecord,
     signer::Signer,
     sink::AppendOutcome,
@@ -120,6 +121,40 @@ impl Backend {
         now: Timestamp,
     ) -> Result<Vec<AppendOutcome>, ReadLogError> {
         on!(self, log => log.keep_dead(part, why, now).await)
+    }
+
+    /// Appends the batch like [`append`](Self::append), in the transaction in which the letters
+    /// `ids` leave the dead letters; `None` if one of them is gone, and then nothing happened.
+    pub(super) async fn release(
+        &self,
+        writing: &Writing,
+        ids: &Arc<[RecordId]>,
+        batch: &Arc<[LogRecord]>,
+        now: Timestamp,
+    ) -> Result<Option<Appended>, NotAppended> {
+        on!(self, log => log.release(writing, ids, batch, now).await)
+    }
+
+    /// Writes the reason of now beside a letter that stays.
+    pub(super) async fn set_why(&self, id: RecordId, why: &str) -> Result<(), ReadLogError> {
+        on!(self, log => log.set_why(id, why).await)
+    }
+
+    /// At most `limit` dead letters behind `after`, in order of death; none is the end.
+    pub(super) async fn dead_letters_after(
+        &self,
+        after: Option<LetterPlace>,
+        limit: u64,
+    ) -> Result<Vec<DeadLetter>, ReadLogError> {
+        on!(self, log => log.dead_letters_after(after, limit).await)
+    }
+
+    /// One dead letter.
+    pub(super) async fn dead_letter(
+        &self,
+        id: RecordId,
+    ) -> Result<Option<DeadLetter>, ReadLogError> {
+        on!(self, log => log.dead_letter(id).await)
     }
 
     /// Where a record lies, as `(epoch, seq)`.

@@ -13,6 +13,7 @@ use super::{
     agreement::{agrees, rollback},
     backend::{Backend, MakeFirst, Tail, Writing},
     checkpoint::{unsigned, with_signature},
+    dead_letters::Tally,
 };
 use crate::{
     epoch,
@@ -170,6 +171,7 @@ impl Opened {
         let note = head.note.unwrap_or_default();
         let committed = LogHead { epoch: head.epoch, size: head.size, checkpoint: note };
         let (epoch, verifier) = (head.epoch, key.verifier());
+        let letters = Tally::new(backend.dead_letters().await?);
         Ok(SignedLog {
             inner: Arc::new(Inner {
                 backend,
@@ -178,6 +180,7 @@ impl Opened {
                 committed: watch::Sender::new(committed),
                 outside: Mutex::new(outside),
                 trouble: Mutex::new(Trouble::default()),
+                letters,
             }),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gov_core::{RecordId, Timestamp};
 use gov_store::crash;
 use parking_lot::Mutex;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::{
     LogHead, OpenError, ReadLogError,
@@ -16,6 +16,7 @@ use super::{
     succession::Succession,
 };
 use crate::{
+    dead_letter::{DeadLetter, LetterPlace},
     record::LogRecord,
     signer::SignError,
     sink::AppendOutcome,
@@ -105,40 +106,97 @@ impl PgLog {
         batch: &[LogRecord],
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
-        let Writing { epoch, key, signer } = writing;
         let mut tx = store::begin(&self.pool).await?;
-        let head = store::locked_head(&mut tx, *epoch).await?;
+        let (appended, tail) = self.append_in(&mut tx, writing, batch, now).await?;
+        self.commit(tx, tail).await?;
+        Ok(appended)
+    }
+
+    pub(super) async fn release(
+        &self,
+        writing: &Writing,
+        ids: &Arc<[RecordId]>,
+        batch: &Arc<[LogRecord]>,
+        now: Timestamp,
+    ) -> Result<Option<Appended>, NotAppended> {
+        self.try_release(writing, ids, batch, now).await.map_err(|error| next(&error))
+    }
+
+    async fn try_release(
+        &self,
+        writing: &Writing,
+        ids: &[RecordId],
+        batch: &[LogRecord],
+        now: Timestamp,
+    ) -> Result<Option<Appended>, AppendError> {
+        let mut tx = store::begin(&self.pool).await?;
+        // First, as everyone does: with the head in hand nobody touches the letters.
+        store::locked_head(&mut tx, writing.epoch).await?;
+        if store::delete_dead_letters(&mut tx, ids).await? != ids.len() as u64 {
+            return Ok(None);
+        }
+        let (appended, tail) = self.append_in(&mut tx, writing, batch, now).await?;
+        if appended.0.contains(&AppendOutcome::DlqLanded) {
+            return Err(StoreError::landed_again().into());
+        }
+        crash::point("dlq-before-commit");
+        self.commit(tx, tail).await?;
+        Ok(Some(appended))
+    }
+
+    /// Writes the batch inside the caller's transaction; also the log's end, if it moves.
+    async fn append_in(
+        &self,
+        tx: &mut PgConnection,
+        writing: &Writing,
+        batch: &[LogRecord],
+        now: Timestamp,
+    ) -> Result<(Appended, Option<Tail>), AppendError> {
+        let Writing { epoch, key, signer } = writing;
+        let head = store::locked_head(tx, *epoch).await?;
         let head = head.ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
         let ids = batch.iter().map(|record| record.id);
-        let Known { epoch: latest, outcomes } = store::known(&mut tx, ids).await?;
+        let Known { epoch: latest, outcomes } = store::known(tx, ids).await?;
         if latest != *epoch {
             let error = ReadLogError::OtherEpoch { wanted: *epoch, found: latest };
             return Err(error.into());
         }
-        let edge = self.edge(&mut tx, &head).await?;
+        let edge = self.edge(tx, &head).await?;
         let plan = Plan::new(edge, key.name(), outcomes, batch);
         for (record, why) in &plan.dead {
-            store::insert_dead_letter(&mut tx, record, why, now).await?;
+            store::insert_dead_letter(tx, record, why, now).await?;
         }
         if plan.rows.is_empty() {
-            tx.commit().await.map_err(StoreError::from)?;
             let checkpoint = head.note.unwrap_or_default();
-            return Ok((plan.outcomes, LogHead { epoch: *epoch, size: head.size, checkpoint }));
+            let head = LogHead { epoch: *epoch, size: head.size, checkpoint };
+            return Ok(((plan.outcomes, head), None));
         }
-        store::insert_rows(&mut tx, *epoch, &plan.rows).await?;
+        store::insert_rows(tx, *epoch, &plan.rows).await?;
         for tile in &plan.tiles {
-            store::insert_tile(&mut tx, *epoch, tile).await?;
+            store::insert_tile(tx, *epoch, tile).await?;
         }
         let (size, root) = (plan.edge.size(), plan.edge.root());
         let text = unsigned(key, size, &root);
         let signature = signer.sign(text.as_bytes()).await?;
         let checkpoint = with_signature(text, key, signature);
-        store::update_head(&mut tx, *epoch, size, &root, &checkpoint).await?;
+        store::update_head(tx, *epoch, size, &root, &checkpoint).await?;
         crash::point("log-before-commit");
-        // If the answer is lost the batch is handed in again, and found by its ids.
-        tx.commit().await.map_err(StoreError::from)?;
-        self.committed(Tail { edge: plan.edge, root });
-        Ok((plan.outcomes, LogHead { epoch: *epoch, size, checkpoint }))
+        let head = LogHead { epoch: *epoch, size, checkpoint };
+        Ok(((plan.outcomes, head), Some(Tail { edge: plan.edge, root })))
+    }
+
+    /// Commits, and only then remembers the log's end. If the answer is lost the batch is handed in
+    /// again, and found by its ids.
+    async fn commit(
+        &self,
+        tx: Transaction<'_, Postgres>,
+        tail: Option<Tail>,
+    ) -> Result<(), StoreError> {
+        tx.commit().await?;
+        if let Some(tail) = tail {
+            self.committed(tail);
+        }
+        Ok(())
     }
 
     /// The edge that the head row speaks of.
@@ -202,6 +260,25 @@ impl PgLog {
         }
         tx.commit().await.map_err(StoreError::from)?;
         Ok(kept)
+    }
+
+    pub(super) async fn set_why(&self, id: RecordId, why: &str) -> Result<(), ReadLogError> {
+        Ok(store::set_why(&mut *self.connection().await?, id, why).await?)
+    }
+
+    pub(super) async fn dead_letters_after(
+        &self,
+        after: Option<LetterPlace>,
+        limit: u64,
+    ) -> Result<Vec<DeadLetter>, ReadLogError> {
+        Ok(store::dead_letters_after(&mut *self.connection().await?, after, limit).await?)
+    }
+
+    pub(super) async fn dead_letter(
+        &self,
+        id: RecordId,
+    ) -> Result<Option<DeadLetter>, ReadLogError> {
+        Ok(store::dead_letter(&mut *self.connection().await?, id).await?)
     }
 
     pub(super) async fn find(&self, id: RecordId) -> Result<Option<(u64, u64)>, ReadLogError> {

@@ -125,7 +125,7 @@ impl DeferredAuditSink for SignedEventsSink {
                 Ok(appended) => outcomes.extend(appended),
                 Err(why) => match part.split_at_checked(part.len() / 2) {
                     Some((left @ [_, ..], right)) => parts.extend([right.into(), left.into()]),
-                    _ => outcomes.extend(log.dead_letter(&part, why).await),
+                    _ => outcomes.extend(log.keep_dead(&part, why).await),
                 },
             }
         }
@@ -134,7 +134,7 @@ impl DeferredAuditSink for SignedEventsSink {
 
     async fn dead_letter(&mut self, record: &LogRecord, why: &str) -> Option<AppendOutcome> {
         let (log, part) = (self.log().await, Arc::from(std::slice::from_ref(record)));
-        log.dead_letter(&part, why.to_owned()).await.pop()
+        log.keep_dead(&part, why.to_owned()).await.pop()
     }
 }
 
@@ -151,6 +151,9 @@ impl SignedLog {
             match inner.backend.append(&inner.writing, batch, inner.clock.now()).await {
                 Ok((outcomes, head)) => {
                     self.settled(head);
+                    if outcomes.contains(&AppendOutcome::DlqLanded) {
+                        self.recount().await;
+                    }
                     return Ok(outcomes);
                 }
                 Err(NotAppended::GiveUp(why)) => return Err(why),
@@ -176,13 +179,16 @@ impl SignedLog {
     }
 
     /// Keeps what the log never takes; waits until even that works.
-    async fn dead_letter(&self, part: &Arc<[LogRecord]>, why: String) -> Vec<AppendOutcome> {
+    async fn keep_dead(&self, part: &Arc<[LogRecord]>, why: String) -> Vec<AppendOutcome> {
         tracing::error!(why, records = part.len(), "a record cannot enter the signed log");
         let mut wait = FIRST_WAIT;
         loop {
             let kept = self.inner.backend.keep_dead(part, &why, self.inner.clock.now()).await;
             let error = match kept {
-                Ok(outcomes) => return outcomes,
+                Ok(outcomes) => {
+                    self.recount().await;
+                    return outcomes;
+                }
                 Err(error) => error,
             };
             self.wait_out(format!("a dead letter cannot be kept: {}", chain(&error)), wait).await;
@@ -190,7 +196,7 @@ impl SignedLog {
         }
     }
 
-    fn settled(&self, head: LogHead) {
+    pub(super) fn settled(&self, head: LogHead) {
         gov_store::crash::point("log-after-commit");
         self.inner.trouble.lock().appending = None;
         self.announce(head);

@@ -3,7 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use gov_core::{RecordId, Timestamp};
-use gov_store::sqlite::{Database, DatabaseOptions, ReadError, Sync, WriteError};
+use gov_store::{
+    crash,
+    sqlite::{Database, DatabaseOptions, ReadError, Sync, WriteError},
+};
 use parking_lot::Mutex;
 use rusqlite::{Error as SqliteError, ErrorCode, Transaction};
 use tokio::runtime::Handle;
@@ -16,6 +19,7 @@ use super::{
     succession::Succession,
 };
 use crate::{
+    dead_letter::{DeadLetter, LetterPlace},
     record::LogRecord,
     sink::AppendOutcome,
     store::{
@@ -72,19 +76,85 @@ impl SqliteLog {
         batch: &Arc<[LogRecord]>,
         now: Timestamp,
     ) -> Result<Appended, NotAppended> {
+        let append = self.appending(writing, batch, now);
+        self.settle(append).await
+    }
+
+    pub(super) async fn release(
+        &self,
+        writing: &Writing,
+        ids: &Arc<[RecordId]>,
+        batch: &Arc<[LogRecord]>,
+        now: Timestamp,
+    ) -> Result<Option<Appended>, NotAppended> {
+        let (append, ids) = (self.appending(writing, batch, now), Arc::clone(ids));
+        let job = move |tx: &Transaction<'_>| {
+            for id in ids.iter() {
+                if !store::is_dead_letter(tx, *id)? {
+                    return Ok(None);
+                }
+            }
+            for id in ids.iter() {
+                store::delete_dead_letter(tx, *id)?;
+            }
+            let (outcomes, head) = append(tx)?;
+            if outcomes.contains(&AppendOutcome::DlqLanded) {
+                return Err(StoreError::landed_again().into());
+            }
+            crash::point("dlq-before-commit");
+            Ok(Some((outcomes, head)))
+        };
+        self.settle(job).await
+    }
+
+    /// The job that appends the batch.
+    fn appending(
+        &self,
+        writing: &Writing,
+        batch: &Arc<[LogRecord]>,
+        now: Timestamp,
+    ) -> impl FnOnce(&Transaction<'_>) -> Result<Appended, AppendError> + Send + use<> {
         let (tail, batch, writing) =
             (Arc::clone(&self.tail), Arc::clone(batch), Writing::clone(writing));
         let runtime = Handle::current();
-        let job = move |tx: &Transaction<'_>| {
+        move |tx| {
             let Writing { epoch, key, signer } = &writing;
             let sign = |message: &[u8]| runtime.block_on(signer.sign(message));
             Appender { epoch: *epoch, key, sign: &sign, tail: &tail, now }.append(tx, &batch)
-        };
+        }
+    }
+
+    async fn settle<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, AppendError> + Send + 'static,
+    ) -> Result<T, NotAppended> {
         self.database.writer.write(Sync::Full, job).await.map_err(|error| {
             // Whatever happened: the head row decides what memory is still worth.
             *self.tail.lock() = None;
             next(&error)
         })
+    }
+
+    pub(super) async fn set_why(&self, id: RecordId, why: &str) -> Result<(), ReadLogError> {
+        let why = why.to_owned();
+        self.write(move |tx| store::set_why(tx, id, &why)).await
+    }
+
+    pub(super) async fn dead_letters_after(
+        &self,
+        after: Option<LetterPlace>,
+        limit: u64,
+    ) -> Result<Vec<DeadLetter>, ReadLogError> {
+        let read = move |connection: &_| store::dead_letters_after(connection, after, limit);
+        self.database.readers.read(read).await.map_err(read_error)
+    }
+
+    pub(super) async fn dead_letter(
+        &self,
+        id: RecordId,
+    ) -> Result<Option<DeadLetter>, ReadLogError> {
+        let read = move |connection: &_| store::dead_letter(connection, id);
+        self.database.readers.read(read).await.map_err(read_error)
     }
 
     pub(super) async fn keep_dead(

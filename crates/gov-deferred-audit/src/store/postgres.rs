@@ -4,24 +4,30 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use gov_core::{AgentId, RecordId, RuleId, SessionId, Timestamp};
+use gov_core::RecordId;
 use gov_store::migrations::{Component, Migration};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row as _, Transaction, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{Head, StoreError, StoredEntry, integer};
 use crate::{
-    record::LogRecord,
     signed_log::batch::NewRow,
     sink::AppendOutcome,
     tlog::{Hash, tile::FullTile},
 };
 
+mod dead_letters;
 mod snapshot;
 mod stored_tail;
 
-pub(crate) use self::{snapshot::Snapshot, stored_tail::StoredTail};
+pub(crate) use self::{
+    dead_letters::{
+        dead_letter, dead_letters, dead_letters_after, delete_dead_letters, insert_dead_letter,
+        set_why,
+    },
+    snapshot::Snapshot,
+    stored_tail::StoredTail,
+};
 
 /// The tables of the log.
 pub const COMPONENT: Component = Component {
@@ -250,47 +256,4 @@ pub(crate) async fn entries_after(
     let rows = select.fetch_all(connection).await?;
     let entry = |row: PgRow| Ok((row.try_get::<i64, _>("seq")?.try_into()?, row.try_get("entry")?));
     rows.into_iter().map(entry).collect()
-}
-
-/// How many records are in the dead-letter table.
-pub(crate) async fn dead_letters(connection: &mut PgConnection) -> Result<u64, StoreError> {
-    let sql = "select count(*) as number from audit_log_dead_letter";
-    let row = sqlx::query(sql).fetch_one(connection).await?;
-    Ok(row.try_get::<i64, _>("number")?.try_into()?)
-}
-
-/// Keeps a whole record that cannot enter the log; again is fine.
-pub(crate) async fn insert_dead_letter(
-    connection: &mut PgConnection,
-    record: &LogRecord,
-    why: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let verdict = record.verdict.as_ref();
-    sqlx::query(
-        "insert into audit_log_dead_letter (record_id, at, kind, agent_id, session_id,
-             policy_version, action_kind, digest, decision, rule_id, reason, salt, payload,
-             why, dead_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-         on conflict (record_id) do nothing",
-    )
-    .bind(record.id.as_uuid())
-    .bind(DateTime::<Utc>::from(record.at))
-    .bind(record.kind.as_str().as_bytes())
-    .bind(record.agent_id.as_ref().map(AgentId::as_str))
-    .bind(record.session_id.as_ref().map(SessionId::as_str))
-    // As text: integers here end at 2⁶³ - 1, and this one may be what is wrong.
-    .bind(record.policy_version.map(|it| it.to_string()))
-    .bind(verdict.map(|it| it.action_kind.as_bytes()))
-    .bind(verdict.map(|it| it.digest.as_bytes().as_slice()))
-    .bind(verdict.map(|it| it.decision.as_bytes()))
-    .bind(verdict.and_then(|it| it.rule_id.as_ref()).map(RuleId::as_str))
-    .bind(verdict.and_then(|it| it.reason.as_deref()).map(str::as_bytes))
-    .bind(record.payload.salt().as_slice())
-    .bind(record.payload.as_bytes())
-    .bind(why.as_bytes())
-    .bind(DateTime::<Utc>::from(now))
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -3,20 +3,24 @@
 //! Times are whole microseconds since 1970, ids 16-byte blobs. Nothing here decides: the functions
 //! read and write rows, inside the transaction of their caller.
 
-use gov_core::{RecordId, Timestamp};
+use gov_core::RecordId;
 use gov_store::migrations::{Component, Migration};
 use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
 
 pub use super::StoreError;
 use super::{Head, LogRows, StoredEntry, StoredPayload, TreeRows, integer, whole_tile};
-use crate::{
-    record::LogRecord,
-    tlog::{Hash, tile::FullTile},
-};
+use crate::tlog::{Hash, tile::FullTile};
 
+mod dead_letters;
 mod rows;
 
-pub(crate) use self::rows::Rows;
+pub(crate) use self::{
+    dead_letters::{
+        dead_letter, dead_letters, dead_letters_after, delete_dead_letter, insert_dead_letter,
+        set_why,
+    },
+    rows::Rows,
+};
 
 /// The tables of the log.
 pub const COMPONENT: Component = Component {
@@ -235,50 +239,6 @@ pub(crate) fn is_dead_letter(connection: &Connection, id: RecordId) -> Result<bo
     Ok(connection
         .prepare_cached("select exists (select 1 from audit_log_dead_letter where record_id = ?1)")?
         .query_row([id.as_uuid().as_bytes()], |row| row.get(0))?)
-}
-
-/// How many records are in the dead-letter table.
-pub(crate) fn dead_letters(connection: &Connection) -> Result<u64, StoreError> {
-    let count: i64 = connection
-        .prepare_cached("select count(*) from audit_log_dead_letter")?
-        .query_row([], |row| row.get(0))?;
-    Ok(count.try_into()?)
-}
-
-/// Keeps a whole record that cannot enter the log; again is fine.
-pub(crate) fn insert_dead_letter(
-    connection: &Connection,
-    record: &LogRecord,
-    why: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let verdict = record.verdict.as_ref();
-    connection.execute(
-        "insert into audit_log_dead_letter (record_id, at, kind, agent_id, session_id,
-             policy_version, action_kind, digest, decision, rule_id, reason, salt, payload,
-             why, dead_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-         on conflict (record_id) do nothing",
-        params![
-            record.id.as_uuid().as_bytes(),
-            record.at.as_micros(),
-            record.kind.as_str(),
-            record.agent_id.as_ref().map(gov_core::AgentId::as_str),
-            record.session_id.as_ref().map(gov_core::SessionId::as_str),
-            // As text: SQLite's integers end at 2⁶³ - 1, and this one may be what is wrong.
-            record.policy_version.map(|it| it.to_string()),
-            verdict.map(|it| it.action_kind.as_str()),
-            verdict.map(|it| *it.digest.as_bytes()),
-            verdict.map(|it| it.decision.as_str()),
-            verdict.and_then(|it| it.rule_id.as_ref()).map(gov_core::RuleId::as_str),
-            verdict.and_then(|it| it.reason.as_deref()),
-            record.payload.salt(),
-            record.payload.as_bytes(),
-            why,
-            now.as_micros(),
-        ],
-    )?;
-    Ok(())
 }
 
 /// Whether an insert met another row with its place in the log: somebody else appended.
