@@ -16,6 +16,7 @@ pub mod lookup;
 pub mod metrics;
 pub mod outside_copy;
 pub mod payload_file;
+pub mod pruned;
 pub mod queue;
 pub mod record;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -89,7 +89,7 @@ impl LogRecord {
     }
 }
 
-fn within(what: &'static str, limit: usize, got: usize) -> Result<(), TooLarge> {
+pub(crate) fn within(what: &'static str, limit: usize, got: usize) -> Result<(), TooLarge> {
     if got > limit {
         let size = |bytes| u64::try_from(bytes).unwrap_or(u64::MAX);
         return Err(TooLarge { what, limit: size(limit), got: size(got) });

@@ -43,6 +43,7 @@ mod open;
 mod places;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod pruning;
 mod rollback;
 mod rotation;
 mod sink;
@@ -59,6 +60,7 @@ use self::{
 pub use self::{
     error::{OpenError, Place, ReadLogError},
     places::LogPlaces,
+    pruning::{PruneError, Pruned},
     rollback::Accepted,
     rotation::Rotated,
     sink::{APPEND_UNIQUE_RACE_MAX_RETRIES, SignedEventsSink, SqliteSignedEventsSink},
@@ -157,7 +159,8 @@ impl SignedLog {
         self.inner.committed.subscribe()
     }
 
-    /// At most `limit` records of this epoch after `seq`, in order.
+    /// At most `limit` records of this epoch after `seq`, in order, as from
+    /// [`records_of`](Self::records_of).
     ///
     /// # Errors
     ///
@@ -187,6 +190,10 @@ impl SignedLog {
 
     /// At most `limit` records of `epoch` after `seq`, in order.
     ///
+    /// Each `seq` is one more than the one before, and the first one more than what was asked,
+    /// except behind pruned records: whoever must read all of them compares, or asks
+    /// [`pruned`](Self::pruned) beforehand.
+    ///
     /// # Errors
     ///
     /// [`ReadLogError`]; reading can be tried again.
@@ -211,7 +218,8 @@ impl SignedLog {
         read.await
     }
 
-    /// Where the record lies, as `(epoch, seq)`; `None` if it is not in the log.
+    /// Where the record lies, or lay before it was pruned, as `(epoch, seq)`; `None` if it was never
+    /// in the log.
     ///
     /// # Errors
     ///
@@ -220,8 +228,8 @@ impl SignedLog {
         self.inner.backend.find(id).await
     }
 
-    /// The proof that record `seq` of this epoch is in the log, under the checkpoint of now; `None`
-    /// if there is no such record.
+    /// The proof that record `seq` of this epoch is in the log, under the checkpoint of now, also
+    /// where the record was pruned; `None` if there never was such a record.
     ///
     /// # Errors
     ///

@@ -1,6 +1,8 @@
 //! Where the log lies: what is read from it, one file a backend, and SQL in no other.
 
-use std::num::TryFromIntError;
+use std::{collections::BTreeMap, num::TryFromIntError};
+
+use gov_core::RecordId;
 
 use crate::tlog::{Hash, edge::EdgeError};
 
@@ -103,6 +105,12 @@ pub(crate) trait LogRows: TreeRows {
         seq: u64,
         last: u64,
     ) -> Result<Vec<StoredPayload>, StoreError>;
+
+    /// Where a record lies, or lay before it was pruned, as `(epoch, seq)`.
+    fn find(&mut self, id: RecordId) -> Result<Option<(u64, u64)>, StoreError>;
+
+    /// Below which index the entries of each epoch may be gone: what is stored, unjudged.
+    fn pruned(&mut self) -> Result<BTreeMap<u64, u64>, StoreError>;
 
     /// How many rows of a kind an epoch has beyond its `size`: entries, then payloads, then tiles.
     fn beyond(&mut self, epoch: u64, size: u64) -> Result<[u64; 3], StoreError>;

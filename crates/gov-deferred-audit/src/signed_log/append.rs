@@ -65,13 +65,9 @@ impl Appender<'_> {
         connection: &Connection,
         batch: &[LogRecord],
     ) -> Result<(Vec<AppendOutcome>, LogHead), AppendError> {
-        let head = store::head(connection)?
-            .ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
-        if head.epoch != self.epoch {
-            return Err(AppendError::OtherEpoch { wanted: self.epoch, found: head.epoch });
-        }
+        let head = self.head(connection)?;
         let edge = self.edge(connection, &head)?;
-        let known = dead_among(connection, batch)?;
+        let known = not_among_entries(connection, batch)?;
         let plan = Plan::new(edge.clone(), self.key.name(), known, batch);
         let plan = if self.write(connection, &plan)? {
             plan
@@ -92,8 +88,18 @@ impl Appender<'_> {
         Ok((plan.outcomes, head))
     }
 
+    /// The head, if it is of this epoch.
+    pub(super) fn head(&self, connection: &Connection) -> Result<Head, AppendError> {
+        let head = store::head(connection)?
+            .ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
+        if head.epoch != self.epoch {
+            return Err(AppendError::OtherEpoch { wanted: self.epoch, found: head.epoch });
+        }
+        Ok(head)
+    }
+
     /// The edge that the head row speaks of: from memory, or read again if that is another one.
-    fn edge(&self, connection: &Connection, head: &Head) -> Result<Edge, AppendError> {
+    pub(super) fn edge(&self, connection: &Connection, head: &Head) -> Result<Edge, AppendError> {
         let known = self.tail.lock().clone();
         if let Some(tail) = known
             && tail.edge.size() == head.size
@@ -135,7 +141,12 @@ impl Appender<'_> {
         Ok(true)
     }
 
-    fn sign_head(&self, connection: &Connection, edge: Edge) -> Result<LogHead, AppendError> {
+    /// Signs the edge and makes it the head.
+    pub(super) fn sign_head(
+        &self,
+        connection: &Connection,
+        edge: Edge,
+    ) -> Result<LogHead, AppendError> {
         let (size, root) = (edge.size(), edge.root());
         let text = unsigned(self.key, size, &root);
         let signature = (self.sign)(text.as_bytes())?;
@@ -148,28 +159,33 @@ impl Appender<'_> {
     }
 }
 
-/// What of the batch lies in the dead letters: there it stays.
-fn dead_among(
+/// What of the batch lies in the dead letters, where it stays, or is pruned: no entry shows it.
+fn not_among_entries(
     connection: &Connection,
     batch: &[LogRecord],
 ) -> Result<HashMap<RecordId, AppendOutcome>, StoreError> {
     let mut known = HashMap::with_capacity(batch.len());
-    if store::has_dead_letters(connection)? {
-        for record in batch {
-            if store::is_dead_letter(connection, record.id)? {
-                known.insert(record.id, AppendOutcome::DlqLanded);
-            }
+    let dead_letters = store::has_dead_letters(connection)?;
+    let pruned = store::has_pruned(connection)?;
+    if !dead_letters && !pruned {
+        return Ok(known);
+    }
+    for record in batch {
+        if dead_letters && store::is_dead_letter(connection, record.id)? {
+            known.insert(record.id, AppendOutcome::DlqLanded);
+        } else if pruned && let Some((_, seq)) = store::find_pruned(connection, record.id)? {
+            known.insert(record.id, AppendOutcome::Appended { seq });
         }
     }
     Ok(known)
 }
 
-/// What of the batch lies in the dead letters or in the log.
+/// What of the batch lies in the dead letters or in the log, pruned or not.
 fn known_among(
     connection: &Connection,
     batch: &[LogRecord],
 ) -> Result<HashMap<RecordId, AppendOutcome>, StoreError> {
-    let mut known = dead_among(connection, batch)?;
+    let mut known = not_among_entries(connection, batch)?;
     for record in batch {
         if let Some((_, seq)) = store::find(connection, record.id)? {
             known.insert(record.id, AppendOutcome::Appended { seq });

@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc};
 
 use gov_core::{RecordId, Timestamp};
 
-use super::{LogHead, OpenError, ReadLogError, succession::Succession};
+use super::{LogHead, OpenError, ReadLogError, pruning::Stating, succession::Succession};
 use crate::{
     dead_letter::{DeadLetter, LetterPlace},
     record::LogRecord,
@@ -174,6 +174,25 @@ impl Backend {
         succession: Succession,
     ) -> Result<(), OpenError> {
         on!(self, log => log.succeed(ending, succession).await)
+    }
+
+    /// Appends the entry of a statement and lets go what it names, in one transaction; `None`, and
+    /// nothing happened, if something else is pruned by now than it goes on from.
+    pub(super) async fn state(
+        &self,
+        writing: &Writing,
+        stating: Stating,
+    ) -> Result<Option<LogHead>, ReadLogError> {
+        on!(self, log => log.state(writing, stating).await)
+    }
+
+    /// Deletes pruned entries after `seq` up to and with `last`; tells how many.
+    pub(super) async fn delete_rows(
+        &self,
+        epoch: u64,
+        (seq, last): (u64, u64),
+    ) -> Result<u64, ReadLogError> {
+        on!(self, log => log.delete_rows(epoch, (seq, last)).await)
     }
 
     /// Closes what belongs to this log alone.

@@ -72,7 +72,12 @@ impl<'b> Plan<'b> {
 }
 
 /// The entry, or why there can be none.
-fn encode(record: &LogRecord, commit: [u8; 32], seq: u64, origin: &str) -> Result<Vec<u8>, String> {
+pub(super) fn encode(
+    record: &LogRecord,
+    commit: [u8; 32],
+    seq: u64,
+    origin: &str,
+) -> Result<Vec<u8>, String> {
     record.check_size().map_err(|error| error.to_string())?;
     let entry = entry::encode_with(record, commit, seq, origin).map_err(|it| it.to_string())?;
     match entry.len() {

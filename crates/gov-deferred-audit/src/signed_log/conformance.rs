@@ -23,6 +23,10 @@ use crate::{
     tlog::{checkpoint::Checkpoint, edge::Edge, leaf_hash, receipt::Receipt},
 };
 
+mod pruning;
+
+pub use self::pruning::*;
+
 /// One log, empty at first, which may be opened more than once.
 #[async_trait]
 pub trait Deployment: fmt::Debug + Send + Sync {
@@ -80,6 +84,14 @@ macro_rules! for_each_log_rule {
         $rule!(the_same_records_handed_in_by_two_at_once_land_once);
         $rule!(a_receipt_proves_its_record_and_no_other);
         $rule!(a_kind_that_this_build_does_not_know_is_logged_as_it_is);
+        $rule!(what_is_pruned_goes_once_a_signed_record_says_so);
+        $rule!(a_pruned_record_that_comes_again_keeps_its_first_place);
+        $rule!(a_receipt_of_a_pruned_record_is_still_made);
+        $rule!(only_whole_bundles_that_are_there_are_pruned);
+        $rule!(a_second_pruning_says_what_both_pruned);
+        $rule!(two_who_prune_at_once_leave_one_statement_of_both);
+        $rule!(who_slept_through_a_pruning_goes_on_from_the_tiles);
+        $rule!(what_is_older_can_be_pruned_and_nothing_that_is_not);
     };
 }
 

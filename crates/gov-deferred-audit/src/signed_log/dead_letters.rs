@@ -247,7 +247,8 @@ impl SignedLog {
     fn check(&self, record: &LogRecord) -> Result<(), String> {
         // The place in the log is no part of what can be wrong. A panic must not keep the letters
         // behind this one from their turn.
-        let encode = || encode(record, 1, self.key().name()).map(|_| ());
+        let commit = record.payload.commit();
+        let encode = || encode(record, commit, 1, self.key().name()).map(|_| ());
         let panicked = |_| Err("the log panics on this record".to_owned());
         catch_unwind(AssertUnwindSafe(encode)).unwrap_or_else(panicked)
     }

@@ -1,11 +1,11 @@
 //! The log of a deployment on PostgreSQL: each batch is one transaction that holds the head's row.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use gov_core::{RecordId, Timestamp};
 use gov_store::crash;
 use parking_lot::Mutex;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, PgTransaction};
 
 use super::{
     LogHead, OpenError, ReadLogError,
@@ -25,8 +25,10 @@ use crate::{
         postgres::{self as store, Known, Snapshot, StoredTail},
         tree::{check_signed, checked_edge},
     },
-    tlog::{edge::Edge, leaf_hashes},
+    tlog::{Hash, edge::Edge, leaf_hashes, tile::TILE_WIDTH},
 };
+
+mod pruning;
 
 /// So many records of other nodes are hashed to catch up; for more, the stored tail is read.
 const CATCH_UP: u64 = 2048;
@@ -152,15 +154,9 @@ impl PgLog {
         batch: &[LogRecord],
         now: Timestamp,
     ) -> Result<(Appended, Option<Tail>), AppendError> {
-        let Writing { epoch, key, signer } = writing;
-        let head = store::locked_head(tx, *epoch).await?;
-        let head = head.ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
+        let Writing { epoch, key, .. } = writing;
         let ids = batch.iter().map(|record| record.id);
-        let Known { epoch: latest, outcomes } = store::known(tx, ids).await?;
-        if latest != *epoch {
-            let error = ReadLogError::OtherEpoch { wanted: *epoch, found: latest };
-            return Err(error.into());
-        }
+        let (head, outcomes) = locked(tx, *epoch, ids).await?;
         let edge = self.edge(tx, &head).await?;
         let plan = Plan::new(edge, key.name(), outcomes, batch);
         for (record, why) in &plan.dead {
@@ -175,23 +171,30 @@ impl PgLog {
         for tile in &plan.tiles {
             store::insert_tile(tx, *epoch, tile).await?;
         }
-        let (size, root) = (plan.edge.size(), plan.edge.root());
+        let (head, tail) = self.sign(tx, writing, plan.edge).await?;
+        Ok(((plan.outcomes, head), Some(tail)))
+    }
+
+    /// Signs the edge and makes it the head.
+    async fn sign(
+        &self,
+        tx: &mut PgConnection,
+        Writing { epoch, key, signer }: &Writing,
+        edge: Edge,
+    ) -> Result<(LogHead, Tail), AppendError> {
+        let (size, root) = (edge.size(), edge.root());
         let text = unsigned(key, size, &root);
         let signature = signer.sign(text.as_bytes()).await?;
         let checkpoint = with_signature(text, key, signature);
         store::update_head(tx, *epoch, size, &root, &checkpoint).await?;
         crash::point("log-before-commit");
         let head = LogHead { epoch: *epoch, size, checkpoint };
-        Ok(((plan.outcomes, head), Some(Tail { edge: plan.edge, root })))
+        Ok((head, Tail { edge, root }))
     }
 
     /// Commits, and only then remembers the log's end. If the answer is lost the batch is handed in
     /// again, and found by its ids.
-    async fn commit(
-        &self,
-        tx: Transaction<'_, Postgres>,
-        tail: Option<Tail>,
-    ) -> Result<(), StoreError> {
+    async fn commit(&self, tx: PgTransaction<'_>, tail: Option<Tail>) -> Result<(), StoreError> {
         tx.commit().await?;
         if let Some(tail) = tail {
             self.committed(tail);
@@ -213,9 +216,7 @@ impl PgLog {
             Some(tail) if tail.root == head.root && size == head.size => Ok(tail.edge),
             Some(mut tail) if head.size - size <= CATCH_UP => {
                 check_signed(head)?;
-                let place = (head.epoch, size);
-                let behind = store::entries_after(connection, place, head.size - size).await?;
-                let leaves = leaf_hashes(behind.iter().map(|(_, entry)| entry.as_slice()));
+                let leaves = leaves_after(connection, (head.epoch, size), head.size).await?;
                 tail.edge.extend(&leaves, &mut |_| ());
                 if (tail.edge.size(), tail.edge.root()) == (head.size, head.root) {
                     return Ok(tail.edge);
@@ -316,6 +317,41 @@ impl PgLog {
     async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, ReadLogError> {
         Ok(self.pool.acquire().await.map_err(StoreError::from)?)
     }
+}
+
+/// The leaves of an epoch's records after the first `known`, up to `size`: of the entries, or of
+/// the tiles where those were pruned meanwhile.
+async fn leaves_after(
+    connection: &mut PgConnection,
+    (epoch, known): (u64, u64),
+    size: u64,
+) -> Result<Vec<Hash>, StoreError> {
+    let entries = store::entries_after(connection, (epoch, known), size - known).await?;
+    let first = entries.first().map_or(size, |(seq, _)| seq - 1);
+    let mut leaves = Vec::new();
+    let width = u64::from(TILE_WIDTH);
+    for tile in known / width..first.div_ceil(width) {
+        let Some(hashes) = store::full_tile(connection, epoch, 0, tile).await? else { break };
+        let hashes = (tile * width..).zip(hashes);
+        leaves.extend(hashes.filter(|(at, _)| (known..first).contains(at)).map(|(_, it)| it));
+    }
+    leaves.extend(leaf_hashes(entries.iter().map(|(_, entry)| entry.as_slice())));
+    Ok(leaves)
+}
+
+/// The head of `epoch`, which must be the latest, with its lock; and what is known of `ids`.
+async fn locked(
+    connection: &mut PgConnection,
+    epoch: u64,
+    ids: impl Iterator<Item = RecordId>,
+) -> Result<(Head, HashMap<RecordId, AppendOutcome>), AppendError> {
+    let head = store::locked_head(connection, epoch).await?;
+    let head = head.ok_or_else(|| StoreError::Corrupt("it has no head".to_owned()))?;
+    let Known { epoch: latest, outcomes } = store::known(connection, ids).await?;
+    if latest != epoch {
+        return Err(ReadLogError::OtherEpoch { wanted: epoch, found: latest }.into());
+    }
+    Ok((head, outcomes))
 }
 
 fn next(error: &AppendError) -> NotAppended {

@@ -196,6 +196,7 @@ impl SignedLog {
         }
     }
 
+    /// Tells what is committed.
     pub(super) fn settled(&self, head: LogHead) {
         gov_store::crash::point("log-after-commit");
         self.inner.trouble.lock().appending = None;

@@ -28,6 +28,8 @@ use crate::{
     },
 };
 
+mod pruning;
+
 /// An open file.
 #[derive(Debug)]
 pub(super) struct SqliteLog {

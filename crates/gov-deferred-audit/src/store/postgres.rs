@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod dead_letters;
+mod pruned;
 mod snapshot;
 mod stored_tail;
 
@@ -25,8 +26,10 @@ pub(crate) use self::{
         dead_letter, dead_letters, dead_letters_after, delete_dead_letters, insert_dead_letter,
         set_why,
     },
+    pruned::{delete_rows, pruned, set_pruned},
     snapshot::Snapshot,
     stored_tail::StoredTail,
+    stored_tail::full_tile,
 };
 
 /// The tables of the log.
@@ -163,6 +166,8 @@ pub(crate) async fn known(
          union all
          select record_id, seq from audit_log_entry where record_id = any($1)
          union all
+         select record_id, seq from audit_log_pruned_record where record_id = any($1)
+         union all
          select record_id, null from audit_log_dead_letter where record_id = any($1)",
     )
     .bind(ids)
@@ -230,12 +235,14 @@ pub(crate) async fn insert_tile(
     Ok(())
 }
 
-/// Where a record lies, as `(epoch, seq)`.
+/// Where a record lies, or lay before it was pruned, as `(epoch, seq)`.
 pub(crate) async fn find(
     connection: &mut PgConnection,
     id: RecordId,
 ) -> Result<Option<(u64, u64)>, StoreError> {
-    let sql = "select epoch, seq from audit_log_entry where record_id = $1";
+    let sql = "select epoch, seq from audit_log_entry where record_id = $1
+               union all
+               select epoch, seq from audit_log_pruned_record where record_id = $1";
     let row = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(connection).await?;
     let place = |row: PgRow| {
         let (epoch, seq): (i64, i64) = (row.try_get("epoch")?, row.try_get("seq")?);

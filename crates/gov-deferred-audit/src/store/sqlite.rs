@@ -3,6 +3,8 @@
 //! Times are whole microseconds since 1970, ids 16-byte blobs. Nothing here decides: the functions
 //! read and write rows, inside the transaction of their caller.
 
+use std::collections::BTreeMap;
+
 use gov_core::RecordId;
 use gov_store::migrations::{Component, Migration};
 use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
@@ -12,6 +14,7 @@ use super::{Head, LogRows, StoredEntry, StoredPayload, TreeRows, integer, whole_
 use crate::tlog::{Hash, tile::FullTile};
 
 mod dead_letters;
+mod pruned;
 mod rows;
 
 pub(crate) use self::{
@@ -19,6 +22,7 @@ pub(crate) use self::{
         dead_letter, dead_letters, dead_letters_after, delete_dead_letter, insert_dead_letter,
         set_why,
     },
+    pruned::{delete_rows, find_pruned, has_pruned, pruned, set_pruned},
     rows::Rows,
 };
 
@@ -142,6 +146,14 @@ impl LogRows for &Connection {
         Ok(payloads)
     }
 
+    fn find(&mut self, id: RecordId) -> Result<Option<(u64, u64)>, StoreError> {
+        find(self, id)
+    }
+
+    fn pruned(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        pruned(self)
+    }
+
     fn beyond(&mut self, epoch: u64, size: u64) -> Result<[u64; 3], StoreError> {
         let count = |sql: &str, between: [i64; 2]| -> Result<u64, StoreError> {
             let count: i64 = self.prepare_cached(sql)?.query_row(between, |row| row.get(0))?;
@@ -215,7 +227,7 @@ pub(crate) fn insert_tile(
     Ok(())
 }
 
-/// Where a record lies, as `(epoch, seq)`.
+/// Where a record lies, or lay before it was pruned, as `(epoch, seq)`.
 pub(crate) fn find(
     connection: &Connection,
     id: RecordId,
@@ -224,7 +236,10 @@ pub(crate) fn find(
         .prepare_cached("select place from audit_log_entry where record_id = ?1")?
         .query_row([id.as_uuid().as_bytes()], |row| row.get(0))
         .optional()?;
-    place.map(at).transpose()
+    match place {
+        Some(place) => Ok(Some(at(place)?)),
+        None => find_pruned(connection, id),
+    }
 }
 
 /// Whether any record is in the dead-letter table.

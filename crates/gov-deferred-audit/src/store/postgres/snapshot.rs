@@ -1,11 +1,14 @@
 //! One state of a log, read by code that knows nothing of a database's futures.
 
+use std::collections::BTreeMap;
+
+use gov_core::RecordId;
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction, postgres::PgRow};
 use tokio::runtime::Handle;
 
-use super::{HEAD, entries_after, read_head};
+use super::{HEAD, entries_after, find, full_tile, pruned, read_head};
 use crate::{
-    store::{Head, LogRows, StoreError, StoredEntry, StoredPayload, TreeRows, integer, whole_tile},
+    store::{Head, LogRows, StoreError, StoredEntry, StoredPayload, TreeRows, integer},
     tlog::Hash,
 };
 
@@ -63,14 +66,7 @@ impl TreeRows for Snapshot {
         level: u8,
         index: u64,
     ) -> Result<Option<Vec<Hash>>, StoreError> {
-        self.wait(async |connection| {
-            let sql = "select hashes from audit_log_tile
-                       where epoch = $1 and level = $2 and tile = $3";
-            let select = sqlx::query(sql).bind(integer(epoch)?).bind(i16::from(level));
-            let row = select.bind(integer(index)?).fetch_optional(connection).await?;
-            let tile = |row: PgRow| whole_tile(row.try_get("hashes")?, level, index);
-            row.map(tile).transpose()
-        })
+        self.wait(async |connection| full_tile(connection, epoch, level, index).await)
     }
 }
 
@@ -96,6 +92,14 @@ impl LogRows for Snapshot {
             let rows = select.bind(integer(last)?).fetch_all(connection).await?;
             rows.iter().map(payload).collect()
         })
+    }
+
+    fn find(&mut self, id: RecordId) -> Result<Option<(u64, u64)>, StoreError> {
+        self.wait(async |connection| find(connection, id).await)
+    }
+
+    fn pruned(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        self.wait(async |connection| pruned(connection).await)
     }
 
     fn beyond(&mut self, epoch: u64, size: u64) -> Result<[u64; 3], StoreError> {

@@ -41,6 +41,19 @@ impl StoredTail {
     }
 }
 
+/// A full tile's hashes; `None` if it is not stored.
+pub(crate) async fn full_tile(
+    connection: &mut PgConnection,
+    epoch: u64,
+    level: u8,
+    index: u64,
+) -> Result<Option<Vec<Hash>>, StoreError> {
+    let sql = "select hashes from audit_log_tile where epoch = $1 and level = $2 and tile = $3";
+    let select = sqlx::query(sql).bind(integer(epoch)?).bind(i16::from(level));
+    let row = select.bind(integer(index)?).fetch_optional(connection).await?;
+    row.map(|row| whole_tile(row.try_get("hashes")?, level, index)).transpose()
+}
+
 impl TreeRows for StoredTail {
     fn entries_after(
         &mut self,
