@@ -46,6 +46,7 @@ mod postgres;
 mod pruning;
 mod rollback;
 mod rotation;
+mod scrub;
 mod sink;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -63,6 +64,7 @@ pub use self::{
     pruning::{PruneError, Pruned},
     rollback::Accepted,
     rotation::Rotated,
+    scrub::ScrubConfig,
     sink::{APPEND_UNIQUE_RACE_MAX_RETRIES, SignedEventsSink, SqliteSignedEventsSink},
 };
 #[cfg(feature = "sqlite")]
