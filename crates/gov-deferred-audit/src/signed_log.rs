@@ -21,11 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     outside_copy::OutsideCopy,
-    store::{
-        Head, StoreError,
-        tree::{self, Nodes},
-    },
-    tlog::{key::VerifierKey, proof, receipt::Receipt},
+    store::{Head, StoreError, tree},
+    tlog::key::VerifierKey,
 };
 
 mod agreement;
@@ -44,6 +41,7 @@ mod places;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod pruning;
+mod reading;
 mod rollback;
 mod rotation;
 mod scrub;
@@ -228,24 +226,6 @@ impl SignedLog {
     /// [`ReadLogError`]; reading can be tried again.
     pub async fn find(&self, id: RecordId) -> Result<Option<(u64, u64)>, ReadLogError> {
         self.inner.backend.find(id).await
-    }
-
-    /// The proof that record `seq` of this epoch is in the log, under the checkpoint of now, also
-    /// where the record was pruned; `None` if there never was such a record.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadLogError`]; reading can be tried again.
-    pub async fn receipt(&self, seq: u64) -> Result<Option<Receipt>, ReadLogError> {
-        let epoch = self.epoch();
-        let read = self.inner.backend.read(move |rows| {
-            let head = rows.heads()?.into_iter().find(|head| head.epoch == epoch);
-            let Some((head, index)) = head.zip(seq.checked_sub(1)) else { return Ok(None) };
-            let Some(checkpoint) = head.note.filter(|_| index < head.size) else { return Ok(None) };
-            let proof = proof::inclusion(&mut Nodes { rows, epoch }, index, head.size)?;
-            Ok(Some(Receipt { index, proof, checkpoint }))
-        });
-        read.await
     }
 
     /// Looks how far the log is by now, for what other nodes appended, and tells it to

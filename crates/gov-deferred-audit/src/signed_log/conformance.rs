@@ -15,6 +15,12 @@ use std::{fmt, sync::Arc, task::Poll};
 use async_trait::async_trait;
 use gov_core::{ActionDigest, AuditEventKind, Clock, Health as _, HealthState, Payload, RecordId};
 
+mod reading;
+
+pub use self::reading::{
+    outsiders_rebuild_the_tree_from_tiles_and_bundles, rebuilt,
+    what_is_beyond_the_end_is_no_tile_bundle_or_receipt,
+};
 use super::{LogHead, SignedLog};
 use crate::{
     entry::Entry,
@@ -83,6 +89,8 @@ macro_rules! for_each_log_rule {
         $rule!(two_who_append_at_once_share_one_sequence);
         $rule!(the_same_records_handed_in_by_two_at_once_land_once);
         $rule!(a_receipt_proves_its_record_and_no_other);
+        $rule!(outsiders_rebuild_the_tree_from_tiles_and_bundles);
+        $rule!(what_is_beyond_the_end_is_no_tile_bundle_or_receipt);
         $rule!(a_kind_that_this_build_does_not_know_is_logged_as_it_is);
         $rule!(what_is_pruned_goes_once_a_signed_record_says_so);
         $rule!(a_pruned_record_that_comes_again_keeps_its_first_place);

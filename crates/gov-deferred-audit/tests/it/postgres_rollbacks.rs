@@ -5,7 +5,7 @@ use gov_deferred_audit::{
     DeferredAuditSink as _, OpenError, SignedLog,
     signed_log::{
         Accepted, Place, ReadLogError, accept_rollback_postgres,
-        conformance::{Deployment as _, append, in_batches},
+        conformance::{Deployment as _, append, in_batches, rebuilt},
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -140,6 +140,7 @@ async fn a_new_epoch_is_noticed_by_the_other_nodes_and_nothing_goes_into_the_old
     assert_eq!((a.epoch(), b.epoch()), (2, 2));
     assert_eq!(append(&b, &it.records(1)).await, [2]);
     assert_eq!(append(&a, &it.records(1)).await, [3]);
+    assert_eq!((rebuilt(&b, 1).await, rebuilt(&b, 2).await), (6, 3));
     assert_eq!(a.find(accepted.record).await.unwrap(), Some((2, 1)));
     let report = it.judge(2).await;
     assert!(report.is_ok(), "{:?}", report.first_bad());

@@ -8,7 +8,7 @@ use gov_deferred_audit::{
     entry::Entry,
     epoch::Handover,
     outside_copy::OutsideCopy,
-    signed_log::{Accepted, EpochExtent, Place, accept_rollback},
+    signed_log::{Accepted, EpochExtent, Place, accept_rollback, conformance::rebuilt},
     tlog::note::Note,
     verify::{Loss, Report, Verdict, VerifyOptions, verify_database, verify_export},
 };
@@ -37,6 +37,15 @@ pub(crate) async fn rolled_back() -> Fixture {
     accept(&it).await.unwrap();
     grow(&it, 10).await;
     it
+}
+
+#[tokio::test]
+async fn an_epoch_that_ended_is_still_read_from_outside() {
+    let it = rolled_back().await;
+    let log = it.open().await;
+    assert_eq!((rebuilt(&log, 1).await, rebuilt(&log, 2).await), (5, 11));
+    assert_eq!(log.key_of(1).await.unwrap(), Some(it.vkey(1)));
+    assert_eq!(log.receipt_of(1, 6).await.unwrap(), None);
 }
 
 fn both(it: &Fixture, from_epoch: u64) -> [Report; 2] {
