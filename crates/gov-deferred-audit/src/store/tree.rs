@@ -145,6 +145,7 @@ impl Nodes<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tlog::leaf_hash;
     use crate::{
         store::StoredEntry,
         tlog::tile::{FullTile, tiles_of},
