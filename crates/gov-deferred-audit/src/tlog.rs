@@ -1,13 +1,15 @@
 //! A transparency log's pure parts: hashes, tiles, proofs, signed notes. No I/O, no SQL.
 //!
 //! The tree is RFC 6962 §2.1 over SHA-256; tiles, checkpoints, notes and receipts are C2SP's
-//! tlog-tiles, tlog-checkpoint, signed-note and tlog-proof, so outside tools read them unchanged.
+//! tlog-tiles, tlog-checkpoint, tlog-cosignature, signed-note and tlog-proof, so outside tools read
+//! them unchanged.
 
 use gov_core::sha256::{self, Message};
 use sha2::{Digest as _, Sha256};
 
 pub mod bundle;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod edge;
 pub mod key;
 pub mod note;

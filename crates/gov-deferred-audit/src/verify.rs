@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::tlog::key::VerifierKey;
+use crate::tlog::{cosignature::WitnessKey, key::VerifierKey};
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod database;
@@ -16,10 +16,11 @@ mod handover;
 mod report;
 mod source;
 mod walk;
+mod witnesses;
 
 use self::source::Source;
 pub use self::{
-    report::{EpochSummary, Finding, KeySource, Loss, Payloads, Report, Verdict, Which},
+    report::{EpochSummary, Finding, KeySource, Loss, Payloads, Report, Verdict, Which, Witnessed},
     source::SourceError,
 };
 
@@ -33,6 +34,10 @@ pub struct VerifyOptions {
     pub from_epoch: u64,
     /// Signed checkpoints that the verifier kept: the log must have grown out of each.
     pub from_checkpoints: Vec<Vec<u8>>,
+    /// Who must have cosigned the newest checkpoint, where it is stored or among
+    /// `from_checkpoints`: otherwise whether all is there could not be judged. Only their lines
+    /// may stand under a checkpoint beside the log's own.
+    pub witnesses: Vec<WitnessKey>,
     /// Whether payloads are compared with their commitments.
     pub payloads: bool,
 }
@@ -47,7 +52,13 @@ impl VerifyOptions {
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { keys: None, from_epoch: 1, from_checkpoints: Vec::new(), payloads: true }
+        Self {
+            keys: None,
+            from_epoch: 1,
+            from_checkpoints: Vec::new(),
+            witnesses: Vec::new(),
+            payloads: true,
+        }
     }
 }
 
@@ -106,8 +117,9 @@ fn judge<S: Source>(source: &mut S, options: &VerifyOptions) -> Result<Report, S
         }
     }
     for kept in &options.from_checkpoints {
-        epoch_check::judge_kept_checkpoint(kept, &judged, &mut report);
+        epoch_check::judge_kept_checkpoint(kept, &judged, options, &mut report);
     }
+    witnesses::judge(&judged, options, &mut report);
     report.conclude();
     Ok(report)
 }

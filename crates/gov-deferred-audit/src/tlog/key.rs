@@ -42,12 +42,11 @@ impl VerifierKey {
     /// The first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key).
     #[must_use]
     pub fn id(&self) -> KeyId {
-        let hash = Sha256::new()
-            .chain_update(&self.name)
-            .chain_update([b'\n', ED25519])
-            .chain_update(self.key.as_bytes())
-            .finalize();
-        hash.first_chunk().copied().unwrap_or_default()
+        key_id(ED25519, &self.name, &self.key)
+    }
+
+    pub(super) fn public(&self) -> VerifyingKey {
+        self.key
     }
 
     /// Whether `signature` is this key's over `message`; a malleable or weak one is not.
@@ -66,8 +65,7 @@ impl fmt::Debug for VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = STANDARD.encode(typed(self.key.as_bytes()));
-        write!(f, "{}+{}+{key}", self.name, Hex(&self.id()))
+        f.write_str(&key_text(ED25519, &self.name, &self.key))
     }
 }
 
@@ -76,13 +74,8 @@ impl FromStr for VerifierKey {
 
     /// Accepts exactly what [`fmt::Display`] prints, and only keys that can prove something.
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let (name, id, bytes) = parts(text)?;
-        let key = VerifyingKey::from_bytes(&bytes)
-            .ok()
-            .filter(|key| !key.is_weak())
-            .ok_or(KeyError("it is no point of the curve that can sign"))?;
-        let key = Self { name: name.to_owned(), key };
-        if key.id() == id { Ok(key) } else { Err(KeyError("its id does not fit name and key")) }
+        let (name, key) = read_public(ED25519, text)?;
+        Ok(Self { name, key })
     }
 }
 
@@ -124,7 +117,7 @@ impl PrivateKey {
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let seed = Zeroizing::new(self.key.to_bytes());
-        let key = Zeroizing::new(STANDARD.encode(Zeroizing::new(typed(&seed))));
+        let key = Zeroizing::new(STANDARD.encode(Zeroizing::new(typed(ED25519, &seed))));
         let id = self.verifier().id();
         Zeroizing::new(format!("{PRIVATE}{}+{}+{}", self.name, Hex(&id), *key))
     }
@@ -136,7 +129,7 @@ impl PrivateKey {
     /// [`KeyError`] saying what is wrong, without any of the text.
     pub fn from_text(text: &str) -> Result<Self, KeyError> {
         let rest = text.strip_prefix(PRIVATE).ok_or(KeyError("it must begin with PRIVATE+KEY+"))?;
-        let (name, id, seed) = parts(rest)?;
+        let (name, id, seed) = parts(ED25519, rest)?;
         let seed = Zeroizing::new(seed);
         let key = Self { name: name.to_owned(), key: SigningKey::from_bytes(&seed) };
         let fits = key.verifier().id() == id;
@@ -165,15 +158,45 @@ pub fn check_name(name: &str) -> Result<(), KeyError> {
     Ok(())
 }
 
-fn typed(key: &[u8; 32]) -> [u8; 33] {
-    let mut bytes = [ED25519; 33];
+/// The first four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key).
+pub(super) fn key_id(kind: u8, name: &str, key: &VerifyingKey) -> KeyId {
+    let hash = Sha256::new()
+        .chain_update(name)
+        .chain_update([b'\n', kind])
+        .chain_update(key.as_bytes())
+        .finalize();
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// `<name>+<8 hex digits of the id>+<base64>`.
+pub(super) fn key_text(kind: u8, name: &str, key: &VerifyingKey) -> String {
+    let id = key_id(kind, name, key);
+    format!("{name}+{}+{}", Hex(&id), STANDARD.encode(typed(kind, key.as_bytes())))
+}
+
+/// Reads exactly what [`key_text`] gives, and only a key that can prove something.
+pub(super) fn read_public(kind: u8, text: &str) -> Result<(String, VerifyingKey), KeyError> {
+    let (name, id, bytes) = parts(kind, text)?;
+    let key = VerifyingKey::from_bytes(&bytes)
+        .ok()
+        .filter(|key| !key.is_weak())
+        .ok_or(KeyError("it is no point of the curve that can sign"))?;
+    if key_id(kind, name, &key) == id {
+        Ok((name.to_owned(), key))
+    } else {
+        Err(KeyError("its id does not fit name and key"))
+    }
+}
+
+fn typed(kind: u8, key: &[u8; 32]) -> [u8; 33] {
+    let mut bytes = [kind; 33];
     for (byte, value) in bytes.iter_mut().skip(1).zip(key) {
         *byte = *value;
     }
     bytes
 }
 
-fn parts(text: &str) -> Result<(&str, KeyId, [u8; 32]), KeyError> {
+fn parts(kind: u8, text: &str) -> Result<(&str, KeyId, [u8; 32]), KeyError> {
     let mut parts = text.splitn(3, '+');
     let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(KeyError("it must be `<name>+<id>+<base64>`"));
@@ -182,11 +205,12 @@ fn parts(text: &str) -> Result<(&str, KeyId, [u8; 32]), KeyError> {
     let id = hex::parse(id).ok_or(KeyError("its id must be 8 lower-case hex digits"))?;
     let bytes = Zeroizing::new(STANDARD.decode(key).unwrap_or_default());
     match bytes.split_first() {
-        Some((&ED25519, key)) => key
+        Some((got, key)) if *got == kind => key
             .try_into()
             .map(|key| (name, id, key))
             .map_err(|_| KeyError("an Ed25519 key has 32 bytes")),
-        Some(_) => Err(KeyError("only Ed25519 (type 1) is known")),
+        Some(_) if kind == ED25519 => Err(KeyError("only Ed25519 (type 1) is known")),
+        Some(_) => Err(KeyError("only Ed25519 cosigners (type 4) are known")),
         None => Err(KeyError("its last part must be base64")),
     }
 }

@@ -57,9 +57,15 @@ impl Note {
 
     /// Adds a signature over [`text`](Self::text) by `key`.
     #[must_use]
-    pub fn with_signature(mut self, key: &VerifierKey, signature: [u8; 64]) -> Self {
+    pub fn with_signature(self, key: &VerifierKey, signature: [u8; 64]) -> Self {
         let (name, key_id) = (key.name().to_owned(), key.id());
-        self.signatures.push(SignatureLine { name, key_id, signature: signature.to_vec() });
+        self.with_line(SignatureLine { name, key_id, signature: signature.to_vec() })
+    }
+
+    /// Adds a line as it is.
+    #[must_use]
+    pub fn with_line(mut self, line: SignatureLine) -> Self {
+        self.signatures.push(line);
         self
     }
 

@@ -9,7 +9,12 @@ use super::{
 };
 use crate::{
     epoch,
-    tlog::{Hash, checkpoint::Checkpoint, key::VerifierKey, note::Note},
+    tlog::{
+        Hash,
+        checkpoint::Checkpoint,
+        key::VerifierKey,
+        note::{Note, NoteError},
+    },
 };
 
 /// What is known of an epoch once it is judged, for the judgement of its neighbours.
@@ -52,7 +57,7 @@ pub(super) fn judge<S: Source>(
         (Some(bytes), Some(key)) => {
             let keys: Vec<_> =
                 std::iter::once(key).chain(before.iter().flat_map(|it| &it.key)).cloned().collect();
-            facts.checkpoint = opened(bytes, epoch, &keys, &file, report);
+            facts.checkpoint = opened(bytes, &keys, options, (epoch, &file), report);
         }
         // An epoch of which nothing is left has none; its successor's first entry must say so.
         (None, _) if is_last => {
@@ -127,21 +132,28 @@ fn cannot_judge(report: &mut Report, why: &str) {
 /// signer is unknown, so there must be none.
 fn opened(
     bytes: &[u8],
-    epoch: u64,
     keys: &[VerifierKey],
-    file: &str,
+    options: &VerifyOptions,
+    (epoch, file): (u64, &str),
     report: &mut Report,
 ) -> Option<Checkpoint> {
-    let note = Note::parse(bytes);
-    let lines = note.as_ref().map_or(0, |note| note.signatures().len());
-    let signers = note.and_then(|note| note.verify(keys).map(|signers| signers.len()));
-    let why = match (Checkpoint::open(bytes, keys), signers) {
-        (Err(error), _) | (_, Err(error)) => error.to_string(),
-        (Ok(_), Ok(signers)) if signers != lines => "it has a line of an unknown signer".into(),
-        (Ok(it), _) if Some(it.origin.as_str()) != keys.first().map(VerifierKey::name) => {
+    let read = || {
+        let note = Note::parse(bytes)?;
+        let signers = note.verify(keys)?.len();
+        let cosigned = note.cosigned(&options.witnesses)?;
+        let strangers = note.signatures().len() - signers - cosigned.len();
+        Ok::<_, NoteError>((Checkpoint::open(bytes, keys)?, cosigned, strangers))
+    };
+    let why = match read() {
+        Err(error) => error.to_string(),
+        Ok((.., 1..)) => "it has a line of an unknown signer".into(),
+        Ok((it, ..)) if Some(it.origin.as_str()) != keys.first().map(VerifierKey::name) => {
             format!("it is of `{}`, not of epoch {epoch}", it.origin)
         }
-        (Ok(checkpoint), _) => return Some(checkpoint),
+        Ok((checkpoint, cosigned, _)) => {
+            report.witnessed(&checkpoint, &cosigned);
+            return Some(checkpoint);
+        }
     };
     report.find(Which::Integrity, (epoch, None), file, why);
     None
@@ -158,11 +170,18 @@ fn kept_sizes(options: &VerifyOptions, epoch: u64) -> BTreeSet<u64> {
 }
 
 /// Whether the log has grown out of a checkpoint that the verifier kept.
-pub(super) fn judge_kept_checkpoint(bytes: &[u8], judged: &[Facts], report: &mut Report) {
+pub(super) fn judge_kept_checkpoint(
+    bytes: &[u8],
+    judged: &[Facts],
+    options: &VerifyOptions,
+    report: &mut Report,
+) {
     const WHAT: &str = "from-checkpoint";
     let keys: Vec<_> = judged.iter().filter_map(|it| it.key.clone()).collect();
-    let kept = match Checkpoint::open(bytes, &keys) {
-        Ok(kept) => kept,
+    let opened = Checkpoint::open(bytes, &keys)
+        .and_then(|kept| Ok((kept, Note::parse(bytes)?.cosigned(&options.witnesses)?)));
+    let (kept, cosigned) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             cannot_judge(report, &format!("the kept checkpoint cannot be trusted: {error}"));
             return;
@@ -183,5 +202,7 @@ pub(super) fn judge_kept_checkpoint(bytes: &[u8], judged: &[Facts], report: &mut
     } else if facts.roots_at_kept.get(&kept.size) != Some(&kept.root) {
         let why = format!("the log did not grow out of its first {} records", kept.size);
         report.find(Which::Integrity, (facts.epoch, None), WHAT, why);
+    } else {
+        report.witnessed(&kept, &cosigned);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::VerifyOptions;
-use crate::tlog::{Hash, key::VerifierKey};
+use crate::tlog::{Hash, cosignature::WitnessKey, key::VerifierKey};
 
 /// More findings than this say nothing new.
 const MAX_FINDINGS: usize = 1000;
@@ -19,6 +19,8 @@ pub struct Report {
     pub epochs: Vec<EpochSummary>,
     /// Records that are lost, as handovers between epochs admit.
     pub losses: Vec<Loss>,
+    /// Of each witness that was asked for the newest checkpoint that it cosigned, if any.
+    pub witnesses: Vec<Witnessed>,
     /// How payloads fared.
     pub payloads: Payloads,
     /// Whose keys were trusted.
@@ -89,6 +91,19 @@ pub struct Loss {
     pub known: u64,
 }
 
+/// What a witness has seen of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witnessed {
+    /// Who.
+    pub witness: WitnessKey,
+    /// In which epoch.
+    pub epoch: u64,
+    /// How many records.
+    pub size: u64,
+    /// When, in seconds since 1970, by the witness's clock.
+    pub seconds: u64,
+}
+
 /// How payloads fared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Payloads {
@@ -115,6 +130,7 @@ impl Report {
             completeness: Verdict::Ok,
             epochs: Vec::new(),
             losses: Vec::new(),
+            witnesses: Vec::new(),
             payloads: Payloads::default(),
             keys,
             findings: Vec::new(),

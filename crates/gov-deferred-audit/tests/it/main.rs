@@ -35,3 +35,4 @@ mod toy_component;
 mod tree_agrees_with_ct_merkle;
 mod vectors;
 mod verifying;
+mod witnesses;

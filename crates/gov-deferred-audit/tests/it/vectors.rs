@@ -7,11 +7,13 @@ use gov_core::{ActionDigest, AuditEventKind, Payload, Timestamp, hex::Hex};
 use gov_deferred_audit::{
     LogRecord, Verdict,
     entry::{self, Entry},
+    epoch::Handover,
     outside_copy::OutsideCopy,
     payload_file::{self, PayloadLine},
     tlog::{
         Hash,
         checkpoint::Checkpoint,
+        cosignature::{WitnessKey, cosign},
         edge::{Edge, complete_root},
         key::{PrivateKey, VerifierKey},
         leaf_hash,
@@ -33,13 +35,17 @@ fn documented(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The key whose seed is 32 bytes of 7.
 fn key() -> PrivateKey {
+    key_named(ORIGIN)
+}
+
+/// The key whose seed is 32 bytes of 7.
+fn key_named(name: &str) -> PrivateKey {
     let seed = [7; 32];
     let public = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
-    let id = Sha256::digest([ORIGIN.as_bytes(), b"\n\x01", public.as_bytes()].concat());
+    let id = Sha256::digest([name.as_bytes(), b"\n\x01", public.as_bytes()].concat());
     let secret = STANDARD.encode([&[1], seed.as_slice()].concat());
-    PrivateKey::from_text(&format!("PRIVATE+KEY+{ORIGIN}+{}+{secret}", Hex(&id[..4]))).unwrap()
+    PrivateKey::from_text(&format!("PRIVATE+KEY+{name}+{}+{secret}", Hex(&id[..4]))).unwrap()
 }
 
 fn records() -> Vec<LogRecord> {
@@ -131,6 +137,41 @@ fn checkpoints_keys_and_receipts_are_the_documented_ones() {
     assert_eq!(vectors, documented("checkpoint"));
     let read: VerifierKey = vectors["vkey"].as_str().unwrap().parse().unwrap();
     assert_eq!(read, key().verifier());
+}
+
+#[test]
+fn cosignatures_are_the_documented_ones() {
+    let (size, root) = (7, [0xab; 32]);
+    let note = Note::parse(signed(size, root).as_bytes()).unwrap();
+    let text = note.text().to_owned();
+    let witness = key_named("witness.example/w1");
+    let cosigned = note.with_line(cosign(&witness, &text, 1_767_225_600));
+    let vkey = WitnessKey::from(&witness);
+    let vectors = json!({
+        "checkpoint": cosigned.to_string(),
+        "seconds": 1_767_225_600,
+        "signed": format!("cosignature/v1\ntime 1767225600\n{text}"),
+        "witness_vkey": vkey.to_string(),
+    });
+    assert_eq!(vectors, documented("cosignature"));
+    let read = Note::parse(vectors["checkpoint"].as_str().unwrap().as_bytes()).unwrap();
+    let keys = [vectors["witness_vkey"].as_str().unwrap().parse().unwrap()];
+    assert_eq!(read.cosigned(&keys).unwrap()[0].seconds, 1_767_225_600);
+}
+
+/// The reason of a new epoch's first entry.
+#[test]
+fn handovers_are_the_documented_ones() {
+    let reason = |checkpoint: &str, size, root: Hash| {
+        let handover = Handover::new(checkpoint.to_owned(), size, &root);
+        text(gov_core::canonical::to_bytes(&handover).unwrap())
+    };
+    let known = signed(7, [0xab; 32]);
+    let vectors = json!({
+        "admin.key_rotated": reason(&known, 7, [0xab; 32]),
+        "admin.rollback_accepted": reason(&known, 5, [0xcd; 32]),
+    });
+    assert_eq!(vectors, documented("handover"));
 }
 
 /// The leaves are the numbers from 0, in eight bytes, big-endian.

@@ -70,6 +70,7 @@ impl Verify {
             keys: (!keys.is_empty()).then_some(keys),
             from_epoch: self.from_epoch,
             from_checkpoints: given,
+            witnesses: Vec::new(),
             payloads: true,
         };
         let (report, trust, kept) = match &self.export {
