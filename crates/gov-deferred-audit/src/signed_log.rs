@@ -49,12 +49,13 @@ mod sink;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod succession;
+mod tally;
 
 #[cfg(feature = "sqlite")]
 pub use self::places::LogConfig;
 use self::{
     backend::{Backend, Writing},
-    dead_letters::Tally,
+    tally::Tally,
 };
 pub use self::{
     error::{OpenError, Place, ReadLogError},

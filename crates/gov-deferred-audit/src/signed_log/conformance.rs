@@ -29,9 +29,10 @@ use crate::{
     tlog::{checkpoint::Checkpoint, edge::Edge, leaf_hash, receipt::Receipt},
 };
 
+mod dead_letters;
 mod pruning;
 
-pub use self::pruning::*;
+pub use self::{dead_letters::*, pruning::*};
 
 /// One log, empty at first, which may be opened more than once.
 #[async_trait]
@@ -100,6 +101,15 @@ macro_rules! for_each_log_rule {
         $rule!(two_who_prune_at_once_leave_one_statement_of_both);
         $rule!(who_slept_through_a_pruning_goes_on_from_the_tiles);
         $rule!(what_is_older_can_be_pruned_and_nothing_that_is_not);
+        $rule!(a_dead_letter_is_kept_and_read_back_part_for_part);
+        $rule!(dead_letters_are_read_in_order_of_death_and_page_by_page);
+        $rule!(a_replayed_dead_letter_makes_the_leaf_that_it_would_have_made);
+        $rule!(what_is_refused_again_stays_with_the_reason_of_now_and_holds_up_nobody);
+        $rule!(a_discarded_dead_letter_leaves_one_record_that_says_so);
+        $rule!(a_discard_says_what_to_do_where_there_is_nothing_to_discard);
+        $rule!(two_who_replay_at_once_append_each_record_once);
+        $rule!(of_a_replay_and_a_discard_at_once_one_wins);
+        $rule!(dead_letters_are_seen_in_the_health_until_the_last_is_gone);
     };
 }
 

@@ -2,10 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use gov_core::{AuditEventKind, Payload, RecordId, Timestamp, hex::Hex};
@@ -22,37 +19,6 @@ use crate::{
     record::{LogRecord, MAX_KIND_BYTES, TooLarge},
     sink::AppendOutcome,
 };
-
-/// How many letters lie in the table, as far as this process knows, and what left it.
-#[derive(Debug)]
-pub(super) struct Tally {
-    lying: AtomicU64,
-    size: metrics::Gauge,
-    replayed: metrics::Counter,
-    discarded: metrics::Counter,
-}
-
-impl Tally {
-    pub(super) fn new(lying: u64) -> Self {
-        let tally = Self {
-            lying: AtomicU64::new(0),
-            size: metrics::gauge!("gov_deferred_audit_dlq_size"),
-            replayed: metrics::counter!("gov_deferred_audit_dlq_replayed_total"),
-            discarded: metrics::counter!("gov_deferred_audit_dlq_discarded_total"),
-        };
-        tally.found(lying);
-        tally
-    }
-
-    pub(super) fn lying(&self) -> u64 {
-        self.lying.load(Ordering::Relaxed)
-    }
-
-    fn found(&self, lying: u64) {
-        self.lying.store(lying, Ordering::Relaxed);
-        self.size.set(u32::try_from(lying).unwrap_or(u32::MAX));
-    }
-}
 
 /// What became of letters that were to leave the table together.
 enum Released {

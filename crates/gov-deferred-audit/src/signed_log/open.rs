@@ -13,7 +13,7 @@ use super::{
     agreement::{agrees, rollback},
     backend::{Backend, MakeFirst, Tail, Writing},
     checkpoint::{unsigned, with_signature},
-    dead_letters::Tally,
+    tally::Tally,
 };
 use crate::{
     epoch,

@@ -206,15 +206,18 @@ pub(crate) fn quarantine(
     Ok(Gap { key, segment, offset, bytes, file })
 }
 
-/// Writes `content` into a new file that is there after a power loss, whole.
+/// Writes `content` into a file that is there after a power loss, and that nobody sees before it is
+/// whole: half a record would read as a shorter one.
 pub(crate) fn keep(file: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(dir) = file.parent() {
         fs::create_dir_all(dir)?;
     }
+    let part = file.with_extension("part");
     let mut options = fs::OpenOptions::new();
-    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     io::Write::write_all(&mut out, content)?;
     out.sync_all()?;
+    fs::rename(part, file)?;
     segment::sync_dir(file)
 }
 
@@ -242,4 +245,27 @@ impl From<io::Error> for Problem {
 fn digest_mark(bytes: &[u8]) -> Mark {
     let digest = gov_core::canonical::sha256(bytes);
     Mark(*digest.first_chunk::<8>().unwrap_or(&[0; 8]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_kept_again_is_never_seen_in_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("quarantine").join("record.bin");
+        keep(&file, b"first").unwrap();
+        let mut open = File::open(&file).unwrap();
+        keep(&file, b"second").unwrap();
+        let mut seen = Vec::new();
+        open.read_to_end(&mut seen).unwrap();
+        assert_eq!(
+            (seen.as_slice(), fs::read(&file).unwrap().as_slice()),
+            (&b"first"[..], &b"second"[..])
+        );
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+    }
 }
