@@ -98,20 +98,21 @@ fn there<T>(done: io::Result<T>, path: &Path) -> Result<Option<T>, FileError> {
 
 /// One page: a page of the table and what lies in `dir` between `after` and its end.
 ///
-/// The table's page may be cut by its bytes, so nothing behind its last letter belongs on this one;
-/// once the table has no more, the rest of the directory follows.
+/// Nothing behind the last letter of a page that was cut belongs on it; once the table has no more,
+/// the rest of the directory follows.
 pub(crate) fn merge(
     table: Vec<DeadLetter>,
     dir: &Path,
     after: Option<LetterPlace>,
     limit: u64,
 ) -> Result<Vec<DeadLetter>, FileError> {
-    let last = table.last().map(DeadLetter::place);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let cut = table.len() >= limit || table.iter().map(bytes_of).sum::<u64>() >= PAGE_BYTES;
+    let last = table.last().filter(|_| cut).map(DeadLetter::place);
     let mut asides = entries(dir)?;
     asides.retain(|it| {
         after.is_none_or(|after| it.place > after) && last.is_none_or(|last| it.place <= last)
     });
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut asides, mut table) = (asides.into_iter().peekable(), table.into_iter().peekable());
     let (mut page, mut bytes) = (Vec::new(), 0);
     while page.len() < limit && bytes < PAGE_BYTES {
@@ -125,8 +126,12 @@ pub(crate) fn merge(
                 None => break,
             },
         };
-        bytes += letter.iter().map(|it| it.payload.as_bytes().len() as u64).sum::<u64>();
+        bytes += letter.as_ref().map_or(0, bytes_of);
         page.extend(letter);
     }
     Ok(page)
+}
+
+fn bytes_of(letter: &DeadLetter) -> u64 {
+    u64::try_from(letter.payload.as_bytes().len()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@
 )]
 
 mod appending;
+mod dead_letters;
 mod exported_metrics;
 mod exporting;
 mod feeds;

@@ -7,5 +7,6 @@
 mod checker;
 mod child;
 mod fault;
+mod letters;
 mod order;
 mod sweep;

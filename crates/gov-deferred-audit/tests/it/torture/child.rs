@@ -63,7 +63,7 @@ fn plays_the_child() {
 }
 
 /// Straight to the file descriptor: what was said is said, also if the process dies next.
-fn say(what: &str) {
+pub(super) fn say(what: &str) {
     let mut out = std::io::stdout();
     out.write_all(format!("@{what}\n").as_bytes()).unwrap();
     out.flush().unwrap();

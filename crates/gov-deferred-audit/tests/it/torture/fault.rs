@@ -107,7 +107,7 @@ pub(super) fn run(dir: &Path, fault: &Fault) -> Vec<String> {
     facts(&output.stdout)
 }
 
-fn facts(said: &[u8]) -> Vec<String> {
+pub(super) fn facts(said: &[u8]) -> Vec<String> {
     let said = String::from_utf8_lossy(said).into_owned();
     said.lines().filter_map(|line| Some(line.split_once('@')?.1.to_owned())).collect()
 }
