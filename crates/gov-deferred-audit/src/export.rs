@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     payload_file::PayloadLine,
+    pruned::first_prunable,
     store::{Head, LogRows, StoreError, tree},
     tlog::{
         bundle,
@@ -46,6 +47,9 @@ pub struct Exported {
     pub epoch: u64,
     /// Its size.
     pub size: u64,
+    /// Entries of all epochs that are pruned, and so not written. Where an earlier export wrote
+    /// their bundles, those stay.
+    pub pruned: u64,
     /// Files written; those that were there already as they must be are not counted.
     pub written: u64,
     /// Files of an earlier export that are no part of this one, and were removed.
@@ -134,6 +138,8 @@ fn write(
     let heads = rows.heads()?;
     let Some(current) = heads.last() else { return Err(ExportError::NoLog) };
     let vkeys: BTreeSet<_> = heads.iter().map(|head| format!("{}\n", head.vkey)).collect();
+    let said = rows.pruned()?;
+    let mut pruned = 0;
     let mut target = Target::open(dir, &vkeys)?;
     let below = |head: &Head| {
         if head.epoch == current.epoch {
@@ -144,7 +150,11 @@ fn write(
     };
     for head in heads.iter().rev() {
         let below = below(head);
-        EpochExport { rows: &mut *rows, head, options, below }.write(&mut target)?;
+        let pruned_below = said.get(&head.epoch).copied().unwrap_or(0);
+        let mut epoch =
+            EpochExport { rows: &mut *rows, head, options, below, pruned_below, pruned: 0 };
+        epoch.write(&mut target)?;
+        pruned += epoch.pruned;
     }
     for head in &heads {
         if let Some(note) = &head.note {
@@ -155,6 +165,7 @@ fn write(
     Ok(Exported {
         epoch: current.epoch,
         size: current.size,
+        pruned,
         written: target.written,
         removed: target.removed,
         bytes: target.bytes,
@@ -167,6 +178,10 @@ struct EpochExport<'a> {
     options: ExportOptions,
     /// The epoch's directory, below the export's.
     below: PathBuf,
+    /// Below which index its entries may be gone. Whoever verifies goes by what is signed.
+    pruned_below: u64,
+    /// How many entries were not there.
+    pruned: u64,
 }
 
 impl EpochExport<'_> {
@@ -204,6 +219,17 @@ impl EpochExport<'_> {
         target: &mut Target,
     ) -> Result<(), ExportError> {
         let (epoch, first) = (self.head.epoch, index * u64::from(TILE_WIDTH));
+        let path = index_path(index, width);
+        let (entries, payloads) =
+            (self.below.join("tile/entries").join(&path), self.below.join("payload").join(&path));
+        if self.is_pruned(first)? {
+            self.pruned += u64::from(width);
+            target.keep(&entries);
+            if self.options.with_payloads {
+                target.keep(&payloads);
+            }
+            return Ok(());
+        }
         let rows = self.rows.entries_after((epoch, first), width.into())?;
         let in_place = (first + 1..).zip(&rows).take_while(|(seq, row)| *seq == row.0).count();
         if in_place != usize::from(width) {
@@ -215,16 +241,24 @@ impl EpochExport<'_> {
             bundle::push(&mut bytes, entry)
                 .map_err(|error| ExportError::Corrupt(error.to_string()))?;
         }
-        let path = index_path(index, width);
-        target.put(&self.below.join("tile/entries").join(&path), &bytes)?;
+        target.put(&entries, &bytes)?;
         if self.options.with_payloads {
             let last = first + u64::from(width);
             let mut file = Vec::new();
             for it in self.rows.payloads(epoch, first, last)? {
                 PayloadLine { seq: it.seq, salt: it.salt, payload: it.payload }.write(&mut file);
             }
-            target.put(&self.below.join("payload").join(&path), &file)?;
+            target.put(&payloads, &file)?;
         }
         Ok(())
+    }
+
+    /// Whether the bundle that begins at `first` is pruned, and nothing of it is there.
+    fn is_pruned(&mut self, first: u64) -> Result<bool, ExportError> {
+        if !(first_prunable(self.head.epoch)..self.pruned_below).contains(&first) {
+            return Ok(false);
+        }
+        let next = self.rows.entries_after((self.head.epoch, first), 1)?;
+        Ok(next.first().is_none_or(|(seq, _)| *seq > first + u64::from(TILE_WIDTH)))
     }
 }

@@ -13,6 +13,7 @@ mod directory;
 mod entries;
 mod epoch_check;
 mod handover;
+mod pruning;
 mod report;
 mod source;
 mod walk;
@@ -116,6 +117,7 @@ fn judge<S: Source>(source: &mut S, options: &VerifyOptions) -> Result<Report, S
             handover::judge(before, after, options, &mut report);
         }
     }
+    pruning::judge(&judged, &mut report);
     for kept in &options.from_checkpoints {
         epoch_check::judge_kept_checkpoint(kept, &judged, options, &mut report);
     }

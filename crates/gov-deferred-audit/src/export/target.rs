@@ -54,6 +54,16 @@ impl Target {
         replace(&path, bytes).map_err(|source| ExportError::File { path, source })
     }
 
+    /// Keeps `file` if an earlier export wrote it.
+    pub(super) fn keep(&mut self, file: &Path) {
+        if let Ok(there) = fs::symlink_metadata(self.root.join(file))
+            && there.is_file()
+        {
+            self.wanted.insert(file.to_owned());
+            self.bytes += there.len();
+        }
+    }
+
     /// Removes what an earlier export left: partial tiles that have grown, half-written files.
     pub(super) fn finish(&mut self) -> Result<(), ExportError> {
         self.clean(&PathBuf::new())?;

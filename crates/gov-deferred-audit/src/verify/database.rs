@@ -2,7 +2,7 @@
 
 use super::{
     Report, SourceError, Which,
-    source::{PayloadsOf, Source},
+    source::{BundleOf, PayloadsOf, Source},
 };
 use crate::{
     payload_file::PayloadLine,
@@ -19,6 +19,9 @@ use crate::{
 pub(super) struct DatabaseSource<'c> {
     rows: &'c mut dyn LogRows,
     heads: Vec<Head>,
+    /// The next entry behind those that are not there, as `(epoch, seq)`: what lies before it need
+    /// not be looked for.
+    next: Option<(u64, u64)>,
 }
 
 impl<'c> DatabaseSource<'c> {
@@ -27,7 +30,7 @@ impl<'c> DatabaseSource<'c> {
         if heads.is_empty() {
             return Err(SourceError::NoLog("the database".to_owned()));
         }
-        Ok(Self { rows, heads })
+        Ok(Self { rows, heads, next: None })
     }
 
     fn head(&self, epoch: u64) -> Option<&Head> {
@@ -72,21 +75,27 @@ impl Source for DatabaseSource<'_> {
         Ok(hashes.map(|hashes| tile::encode(&hashes)))
     }
 
-    fn bundle(
-        &mut self,
-        epoch: u64,
-        index: u64,
-        width: u16,
-    ) -> Result<Option<Vec<u8>>, SourceError> {
+    fn bundle(&mut self, epoch: u64, index: u64, width: u16) -> Result<BundleOf, SourceError> {
         let first = index * u64::from(TILE_WIDTH);
+        let last = first + u64::from(width);
+        let absent = || Ok(BundleOf::Absent("entry".to_owned()));
+        if self.next.is_some_and(|next| next > (epoch, last)) {
+            return absent();
+        }
         let rows = self.rows.entries_after((epoch, first), width.into())?;
+        let next = rows.first().map_or(u64::MAX, |(seq, _)| *seq);
+        if next > last {
+            self.next = Some((epoch, next));
+            return absent();
+        }
+        self.next = None;
         let mut bytes = Vec::new();
         // Behind a gap nothing lies where it belongs.
         let in_place = (first + 1..).zip(&rows).take_while(|(seq, row)| *seq == row.0);
         for (_, (_, entry)) in in_place {
             bundle::push(&mut bytes, entry).map_err(|it| SourceError::Unreadable(Box::new(it)))?;
         }
-        Ok(Some(bytes))
+        Ok(BundleOf::Bytes(bytes))
     }
 
     fn payloads(&mut self, epoch: u64, index: u64, width: u16) -> Result<PayloadsOf, SourceError> {

@@ -8,14 +8,14 @@ use std::{
 
 use super::{
     Report, SourceError, Which,
-    source::{PayloadsOf, Source},
+    source::{BundleOf, PayloadsOf, Source},
 };
 use crate::{
     epoch, payload_file,
     tlog::{
         checkpoint::Checkpoint,
         note::Note,
-        tile::{TilePlace, bundles_of, index_path, tiles_of},
+        tile::{TILE_WIDTH, TilePlace, bundles_of, index_path, tiles_of},
     },
 };
 
@@ -73,8 +73,11 @@ impl Directory {
         files.extend(tiles_of(size).map(|place| PathBuf::from(place.path())));
         for (index, width) in bundles_of(size) {
             let path = index_path(index, width);
-            files.insert(format!("tile/entries/{path}").into());
-            if has_payloads {
+            let entries = PathBuf::from(format!("tile/entries/{path}"));
+            // Where a bundle was pruned its payloads were too.
+            let is_there = width < TILE_WIDTH || dir.join(&entries).is_file();
+            files.insert(entries);
+            if has_payloads && is_there {
                 files.insert(format!("payload/{path}").into());
             }
         }
@@ -116,13 +119,10 @@ impl Source for Directory {
         self.file(epoch, &place.path())
     }
 
-    fn bundle(
-        &mut self,
-        epoch: u64,
-        index: u64,
-        width: u16,
-    ) -> Result<Option<Vec<u8>>, SourceError> {
-        self.file(epoch, &format!("tile/entries/{}", index_path(index, width)))
+    fn bundle(&mut self, epoch: u64, index: u64, width: u16) -> Result<BundleOf, SourceError> {
+        let file = format!("tile/entries/{}", index_path(index, width));
+        let bytes = self.file(epoch, &file)?;
+        Ok(bytes.map_or_else(|| BundleOf::Absent(self.name(epoch, &file)), BundleOf::Bytes))
     }
 
     fn payloads(&mut self, epoch: u64, index: u64, width: u16) -> Result<PayloadsOf, SourceError> {

@@ -16,8 +16,12 @@ pub(super) struct Place<'a> {
     pub(super) quoted_origin: &'a str,
 }
 
-/// Judges one entry's bytes; gives its payload's commitment if they can be read.
-pub(super) fn judge(entry: &[u8], place: &Place<'_>, report: &mut Report) -> Option<[u8; 32]> {
+/// Judges one entry's bytes; gives its fields if they can be read.
+pub(super) fn judge<'e>(
+    entry: &'e [u8],
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Option<Scanned<'e>> {
     let at = (place.epoch, Some(place.index));
     let scanned = match Scanned::of(entry) {
         Ok(scanned) => scanned,
@@ -38,7 +42,7 @@ pub(super) fn judge(entry: &[u8], place: &Place<'_>, report: &mut Report) -> Opt
     if scanned.origin != place.quoted_origin {
         report.find(Which::Integrity, at, "origin", "it is of another log");
     }
-    Some(scanned.payload_commit)
+    Some(scanned)
 }
 
 /// Compares the payloads of one bundle with the commitments of its entries.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     EpochSummary, Report, SourceError, VerifyOptions, Which,
+    pruning::Pruning,
     source::Source,
     walk::{self, Walked},
 };
@@ -30,6 +31,8 @@ pub(super) struct Facts {
     pub(super) first_entry: Option<Vec<u8>>,
     /// The roots at the sizes of the checkpoints that the verifier kept.
     pub(super) roots_at_kept: BTreeMap<u64, Hash>,
+    /// What it says about pruning; `None` if its entries were not judged.
+    pub(super) pruning: Option<Pruning>,
 }
 
 /// Judges one epoch, after those in `before`; what is wrong goes into the report.
@@ -51,6 +54,7 @@ pub(super) fn judge<S: Source>(
         first_note,
         first_entry: None,
         roots_at_kept: BTreeMap::new(),
+        pruning: None,
     };
     let file = source.name(epoch, "checkpoint");
     match (&bytes, &facts.key) {
@@ -67,12 +71,13 @@ pub(super) fn judge<S: Source>(
     }
     if let (Some(checkpoint), Some(key)) = (facts.checkpoint.clone(), facts.key.clone()) {
         let kept = kept_sizes(options, epoch);
-        let Walked { first_entry, roots_at_kept } =
+        let Walked { first_entry, roots_at_kept, pruning } =
             walk::judge(source, epoch, &checkpoint, kept, options, report)?;
         (facts.first_entry, facts.roots_at_kept) = (first_entry, roots_at_kept);
+        facts.pruning = Some(pruning);
         let Checkpoint { origin, size, root } = checkpoint;
         source.find_strays(epoch, size, report)?;
-        report.epochs.push(EpochSummary { epoch, origin, size, root, key });
+        report.epochs.push(EpochSummary { epoch, origin, size, pruned: 0, root, key });
     } else if bytes.is_none() && !is_last {
         source.find_strays(epoch, 0, report)?;
     }

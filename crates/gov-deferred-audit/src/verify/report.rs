@@ -5,7 +5,7 @@ use std::fmt;
 use super::VerifyOptions;
 use crate::tlog::{Hash, cosignature::WitnessKey, key::VerifierKey};
 
-/// More findings than this say nothing new.
+/// More findings for one question than this say nothing new.
 const MAX_FINDINGS: usize = 1000;
 
 /// The answer to both questions, and what it rests on.
@@ -23,9 +23,12 @@ pub struct Report {
     pub witnesses: Vec<Witnessed>,
     /// How payloads fared.
     pub payloads: Payloads,
+    /// How many entries are not there because the log says, signed, that they were pruned; of the
+    /// proofs for them nothing is missing.
+    pub pruned: u64,
     /// Whose keys were trusted.
     pub keys: KeySource,
-    /// Everything that is wrong, at most 1,000, in the order it was met.
+    /// Everything that is wrong, at most 1,000 of each question, in the order it was met.
     pub findings: Vec<Finding>,
     not_judged: Vec<(Which, String)>,
 }
@@ -74,6 +77,8 @@ pub struct EpochSummary {
     pub origin: String,
     /// How many records its checkpoint covers.
     pub size: u64,
+    /// How many of them are pruned, and not there.
+    pub pruned: u64,
     /// The root over them, as its checkpoint says.
     pub root: Hash,
     /// The key that was trusted.
@@ -132,6 +137,7 @@ impl Report {
             losses: Vec::new(),
             witnesses: Vec::new(),
             payloads: Payloads::default(),
+            pruned: 0,
             keys,
             findings: Vec::new(),
             not_judged: Vec::new(),
@@ -158,7 +164,7 @@ impl Report {
         what: impl Into<String>,
         why: impl Into<String>,
     ) {
-        if self.findings.len() < MAX_FINDINGS {
+        if self.findings.iter().filter(|it| it.which == which).count() < MAX_FINDINGS {
             let (what, why) = (what.into(), why.into());
             self.findings.push(Finding { which, epoch, index, what, why });
         }

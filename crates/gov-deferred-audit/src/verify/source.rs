@@ -39,6 +39,14 @@ impl From<crate::store::StoreError> for SourceError {
     }
 }
 
+/// The entries of one bundle.
+pub(super) enum BundleOf {
+    /// Nothing of it is there; what that is called in messages.
+    Absent(String),
+    /// As far as they are there, one behind the other.
+    Bytes(Vec<u8>),
+}
+
 /// The payloads of one bundle.
 pub(super) enum PayloadsOf {
     /// None of this epoch is kept here.
@@ -74,13 +82,8 @@ pub(super) trait Source {
     /// The bytes of a tile.
     fn tile(&mut self, epoch: u64, place: TilePlace) -> Result<Option<Vec<u8>>, SourceError>;
 
-    /// The bytes of a bundle of entries, as far as they are there.
-    fn bundle(
-        &mut self,
-        epoch: u64,
-        index: u64,
-        width: u16,
-    ) -> Result<Option<Vec<u8>>, SourceError>;
+    /// A bundle of entries.
+    fn bundle(&mut self, epoch: u64, index: u64, width: u16) -> Result<BundleOf, SourceError>;
 
     /// The payloads of a bundle.
     fn payloads(&mut self, epoch: u64, index: u64, width: u16) -> Result<PayloadsOf, SourceError>;

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Report, SourceError, VerifyOptions, Which,
     entries::{self, Place},
-    source::{PayloadsOf, Source},
+    pruning::{self, Pruning},
+    source::{BundleOf, PayloadsOf, Source},
 };
 use crate::tlog::{
     Hash, bundle,
@@ -24,6 +25,7 @@ use crate::tlog::{
 pub(super) struct Walked {
     pub(super) first_entry: Option<Vec<u8>>,
     pub(super) roots_at_kept: BTreeMap<u64, Hash>,
+    pub(super) pruning: Pruning,
 }
 
 /// Judges everything that `checkpoint` covers; what is wrong goes into the report.
@@ -44,8 +46,9 @@ pub(super) fn judge<S: Source>(
     let semantic = report.findings.get(found_before..).unwrap_or_default().iter();
     let placed = semantic.filter(|it| it.which == Which::Integrity && it.index.is_some()).count();
     let signed = walk.settle(checkpoint, placed > 0, report);
-    if let Some(tree) = signed {
-        compare_upper_tiles(source, (epoch, checkpoint.size), &tree, report)?;
+    match signed {
+        Some(tree) => compare_upper_tiles(source, (epoch, checkpoint.size), &tree, report)?,
+        None => pruning::blame_tiles(source, epoch, checkpoint, &walk.walked.pruning, report)?,
     }
     Ok(walk.walked)
 }
@@ -105,21 +108,36 @@ impl Walk {
         report: &mut Report,
     ) -> Result<(), SourceError> {
         let first = index * u64::from(TILE_WIDTH);
-        let bytes = source.bundle(self.epoch, index, width)?;
-        let entries = self.entries(source, (index, width), bytes.as_deref(), report);
+        let bytes = match source.bundle(self.epoch, index, width)? {
+            BundleOf::Bytes(bytes) => Some(bytes),
+            BundleOf::Absent(what) if width == TILE_WIDTH => {
+                return self.step_over(source, index, what, options, report);
+            }
+            BundleOf::Absent(what) => {
+                self.whole = false;
+                report.find(Which::Completeness, (self.epoch, Some(first)), what, "is missing");
+                None
+            }
+        };
+        let entries = match &bytes {
+            Some(bytes) => self.entries(source, (index, width), bytes, report),
+            None => Vec::new(),
+        };
         let leaves = leaf_hashes(entries.iter().copied());
         let commits: Vec<_> = (first..)
             .zip(&entries)
             .map(|(index, entry)| {
                 let place = Place { epoch: self.epoch, index, quoted_origin: &self.quoted_origin };
-                entries::judge(entry, &place, report)
+                let scanned = entries::judge(entry, &place, report)?;
+                self.walked.pruning.hear(index, &scanned);
+                Some(scanned.payload_commit)
             })
             .collect();
         if first == 0 {
             self.walked.first_entry = entries.first().map(|entry| entry.to_vec());
         }
         if options.payloads {
-            self.payloads(source, (index, width), &commits, report)?;
+            self.payloads(source, (index, width), Some(&commits), report)?;
         } else {
             report.payloads.not_kept += u64::from(width);
         }
@@ -128,21 +146,38 @@ impl Walk {
         Ok(())
     }
 
+    /// One bundle that is not there at all: its leaves are those of its tile, if the log says that
+    /// it was pruned.
+    fn step_over<S: Source>(
+        &mut self,
+        source: &mut S,
+        index: u64,
+        what: String,
+        options: &VerifyOptions,
+        report: &mut Report,
+    ) -> Result<(), SourceError> {
+        let first = index * u64::from(TILE_WIDTH);
+        self.walked.pruning.absent.push((first, what));
+        if options.payloads {
+            self.payloads(source, (index, TILE_WIDTH), None, report)?;
+        }
+        match self.stored_hashes(source, (index, TILE_WIDTH), report)? {
+            Some(hashes) => self.grow(first, &hashes, &hashes),
+            None => self.whole = false,
+        }
+        Ok(())
+    }
+
     fn entries<'b, S: Source>(
         &mut self,
         source: &S,
         (index, width): (u64, u16),
-        bytes: Option<&'b [u8]>,
+        bytes: &'b [u8],
         report: &mut Report,
     ) -> Vec<&'b [u8]> {
         let first = index * u64::from(TILE_WIDTH);
         let file =
             source.name(self.epoch, &format!("tile/entries/{}", tile::index_path(index, width)));
-        let Some(bytes) = bytes else {
-            self.whole = false;
-            report.find(Which::Completeness, (self.epoch, Some(first)), file, "is missing");
-            return Vec::new();
-        };
         let Some(mut entries) = bundle::split(bytes) else {
             self.whole = false;
             let why = "it does not end with an entry";
@@ -162,11 +197,12 @@ impl Walk {
         entries
     }
 
+    /// The payloads of a bundle; there must be none where there are no `commits`.
     fn payloads<S: Source>(
-        &self,
+        &mut self,
         source: &mut S,
         (index, width): (u64, u16),
-        commits: &[Option<[u8; 32]>],
+        commits: Option<&[Option<[u8; 32]>]>,
         report: &mut Report,
     ) -> Result<(), SourceError> {
         let first = index * u64::from(TILE_WIDTH);
@@ -175,14 +211,26 @@ impl Walk {
             || source.name(self.epoch, &format!("payload/{}", tile::index_path(index, width)));
         let file = name();
         match source.payloads(self.epoch, index, width)? {
+            PayloadsOf::NotKept | PayloadsOf::Missing if commits.is_none() => (),
             PayloadsOf::NotKept => report.payloads.not_kept += u64::from(width),
+            PayloadsOf::Missing if width == TILE_WIDTH => {
+                self.walked.pruning.without_payloads.push((first, file));
+            }
             PayloadsOf::Missing => report.find(Which::Completeness, at, file, "is missing"),
             PayloadsOf::Bad => {
                 report.find(Which::Integrity, at, file, "it is not as payloads are written");
             }
-            PayloadsOf::Lines(lines) => {
-                entries::judge_payloads((self.epoch, first), commits, &lines, report);
-            }
+            PayloadsOf::Lines(lines) => match (commits, lines.first()) {
+                (Some(commits), _) => {
+                    entries::judge_payloads((self.epoch, first), commits, &lines, report);
+                }
+                (None, Some(line)) => {
+                    let at = (self.epoch, line.seq.checked_sub(1));
+                    let why = format!("{} lie here without their entries", lines.len());
+                    report.find(Which::Integrity, at, "payload", why);
+                }
+                (None, None) => (),
+            },
         }
         Ok(())
     }
@@ -264,9 +312,13 @@ impl Walk {
                 let what = format!("tile/0/{}", tile::index_path(at / width, TILE_WIDTH));
                 report.find(Which::Integrity, (self.epoch, Some(*at)), what, why);
             }
+            self.walked.pruning.settle(|_| true);
             return Some(std::mem::take(&mut self.of_entries));
         }
         let by_tiles_signed = by_tiles.filter(signed);
+        if by_tiles_signed.is_some() {
+            self.walked.pruning.settle(|index| !self.differing.contains(&index));
+        }
         let why = if by_tiles_signed.is_some() {
             "it is not the entry that was signed"
         } else {

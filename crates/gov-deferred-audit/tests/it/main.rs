@@ -24,6 +24,8 @@ mod postgres_kills;
 mod postgres_nodes;
 mod postgres_rollbacks;
 mod postgres_rotations;
+mod pruned_verdicts;
+mod pruning;
 mod restart;
 mod rollbacks;
 mod rolled_copies;

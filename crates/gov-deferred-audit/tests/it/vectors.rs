@@ -10,6 +10,7 @@ use gov_deferred_audit::{
     epoch::Handover,
     outside_copy::OutsideCopy,
     payload_file::{self, PayloadLine},
+    pruned::PruneStatement,
     tlog::{
         Hash,
         checkpoint::Checkpoint,
@@ -207,6 +208,32 @@ fn payload_lines_are_the_documented_ones() {
     let commits =
         lines.map(|it| Hex(&gov_core::payload::commit(&it.salt, &it.payload)).to_string());
     assert_eq!(json!({"file": text(file), "payload_commits": commits}), documented("payload-file"));
+}
+
+#[test]
+fn what_a_pruning_says_is_the_documented_one() {
+    let said = PruneStatement::new([(1, 39_936), (2, 512)].into()).unwrap();
+    let payload = Payload::from_parts(br#"{"by":"ops","reason":"old"}"#.to_vec(), [9; 16]);
+    let plain = entry::encode(&records()[1], 700, "example.com/gov/e2").unwrap();
+    let entry = Entry {
+        id: said.record(),
+        kind: AuditEventKind::AdminLogPruned,
+        reason: Some(said.text()),
+        payload_commit: payload.commit(),
+        ..Entry::from_bytes(&plain).unwrap()
+    };
+    let bytes = entry.to_bytes().unwrap();
+    assert_eq!(PruneStatement::parse(&entry.reason.unwrap()), Some(said.clone()));
+    let at =
+        |epoch, index| json!({"epoch": epoch, "index": index, "pruned": said.covers(epoch, index)});
+    let vectors = json!({
+        "covers": [at(1, 0), at(1, 39_935), at(1, 39_936), at(2, 0), at(2, 255), at(2, 256), at(2, 512)],
+        "entry": text(bytes.clone()),
+        "leaf_hash": Hex(&leaf_hash(&bytes)).to_string(),
+        "reason": said.text(),
+        "record": said.record().to_string(),
+    });
+    assert_eq!(vectors, documented("pruning"));
 }
 
 #[test]
