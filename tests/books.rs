@@ -273,7 +273,7 @@ fn epochs(log: &Connection) -> BTreeMap<u64, (String, u64)> {
 }
 
 fn open(path: &Path) -> Connection {
-    gov_store::sqlite::open_read_only(path).unwrap()
+    gov_store::sqlite::open_read_only(path, &[]).unwrap()
 }
 
 fn rows<T>(connection: &Connection, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> T) -> Vec<T> {

@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use gov_store::migrations::MigrateError;
+
 use crate::{
     payload_file::PayloadLine,
     pruned::first_prunable,
@@ -71,6 +73,9 @@ pub enum ExportError {
     /// What is stored is no log: it was changed from outside.
     #[error("the log is corrupt: {0}; run `gov audit verify`")]
     Corrupt(String),
+    /// The database is of a newer build, or of an older one; the message says the way out.
+    #[error(transparent)]
+    Schema(MigrateError),
     /// The database cannot be read.
     #[error("the log's database cannot be read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -88,6 +93,17 @@ impl From<StoreError> for ExportError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(what) => Self::Corrupt(what),
+            StoreError::Schema(error) => Self::Schema(error),
+            other => Self::Unreadable(Box::new(other)),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<gov_store::sqlite::OpenError> for ExportError {
+    fn from(error: gov_store::sqlite::OpenError) -> Self {
+        match error {
+            gov_store::sqlite::OpenError::Migrate(error) => Self::Schema(error),
             other => Self::Unreadable(Box::new(other)),
         }
     }
@@ -107,8 +123,7 @@ pub fn export(
     dir: &Path,
     options: ExportOptions,
 ) -> Result<Exported, ExportError> {
-    let connection = gov_store::sqlite::open_read_only(database)
-        .map_err(|error| ExportError::Unreadable(Box::new(error)))?;
+    let connection = crate::store::sqlite::open_read_only(database)?;
     // One state of the file for everything that is read.
     let snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
     write(&mut &*snapshot, dir, options)
@@ -125,6 +140,7 @@ pub async fn export_postgres(
     dir: &Path,
     options: ExportOptions,
 ) -> Result<Exported, ExportError> {
+    crate::store::postgres::check_readable(pool).await?;
     let dir = dir.to_owned();
     let job = move |rows: &mut Snapshot| write(rows, &dir, options);
     Snapshot::read(pool, job).await

@@ -26,8 +26,7 @@ pub struct RecordPlace {
 /// [`SourceError`] if the database cannot be read.
 #[cfg(feature = "sqlite")]
 pub fn find_record(path: &Path, id: RecordId) -> Result<Option<RecordPlace>, SourceError> {
-    let connection = gov_store::sqlite::open_read_only(path)
-        .map_err(|error| SourceError::Unreadable(Box::new(error)))?;
+    let connection = store::sqlite::open_read_only(path)?;
     let place = store::sqlite::find(&connection, id)?;
     Ok(place.map(|(epoch, seq)| RecordPlace { epoch, seq }))
 }
@@ -42,6 +41,7 @@ pub async fn find_record_postgres(
     pool: &sqlx::PgPool,
     id: RecordId,
 ) -> Result<Option<RecordPlace>, SourceError> {
+    store::postgres::check_readable(pool).await?;
     let mut connection = pool.acquire().await.map_err(store::StoreError::from)?;
     let place = store::postgres::find(&mut connection, id).await?;
     Ok(place.map(|(epoch, seq)| RecordPlace { epoch, seq }))

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, num::TryFromIntError};
 
 use gov_core::RecordId;
 
+use gov_store::migrations::MigrateError;
+
 use crate::tlog::{Hash, edge::EdgeError};
 
 #[cfg(feature = "postgres")]
@@ -24,6 +26,9 @@ pub enum StoreError {
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Postgres(#[from] sqlx::Error),
+    /// The tables are not those that this build reads; the message says the way out.
+    #[error(transparent)]
+    Schema(#[from] MigrateError),
     /// What is stored is no log: it was changed from outside.
     #[error("the stored log is corrupt: {0}")]
     Corrupt(String),

@@ -79,8 +79,7 @@ pub fn verify_export(dir: &Path, options: &VerifyOptions) -> Result<Report, Sour
 /// [`SourceError`] if it cannot be read at all; what is wrong inside is in the report.
 #[cfg(feature = "sqlite")]
 pub fn verify_database(path: &Path, options: &VerifyOptions) -> Result<Report, SourceError> {
-    let connection = gov_store::sqlite::open_read_only(path)
-        .map_err(|error| SourceError::Unreadable(Box::new(error)))?;
+    let connection = crate::store::sqlite::open_read_only(path)?;
     // One state of the file for everything that is read.
     let snapshot = connection.unchecked_transaction().map_err(SourceError::from)?;
     judge(&mut database::DatabaseSource::new(&mut &*snapshot)?, options)
@@ -96,6 +95,7 @@ pub async fn verify_postgres(
     pool: &sqlx::PgPool,
     options: VerifyOptions,
 ) -> Result<Report, SourceError> {
+    crate::store::postgres::check_readable(pool).await?;
     let job = move |rows: &mut crate::store::postgres::Snapshot| {
         judge(&mut database::DatabaseSource::new(rows)?, &options)
     };

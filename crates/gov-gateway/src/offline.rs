@@ -3,14 +3,14 @@
 use std::{path::Path, sync::Arc};
 
 use gov_core::{Clock, SystemClock};
-use gov_store::lock::DataDirLock;
+use gov_store::{lock::DataDirLock, migrations::MigrateError, sqlite::OpenError};
 use rusqlite::Connection;
 
 use crate::{
     cli::{Exit, Failure, Places},
     data_dir::{DataDir, DataDirError, key_file},
     server::StartError,
-    storage::Storage,
+    storage::{self, Storage},
     store::{GatewayStore, StoreError},
 };
 
@@ -112,8 +112,20 @@ fn read_file<T>(
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
         Failure::because(Exit::NotJudged, "cannot read gov.db; `gov init` makes one", error)
     };
-    let db = gov_store::sqlite::open_read_only(path).map_err(|it| failed(it.into()))?;
+    let db = gov_store::sqlite::open_read_only(path, storage::EMBEDDED).map_err(
+        |error| match error {
+            OpenError::Migrate(error) => schema(error),
+            other => failed(other.into()),
+        },
+    )?;
     job(&db).map_err(|it| failed(it.into()))
+}
+
+/// A schema that a command does not read: the error says the way out.
+#[must_use]
+pub fn schema(error: MigrateError) -> Failure {
+    let newer = matches!(error, MigrateError::NewerSchema { .. });
+    Failure::of(if newer { Exit::NewerSchema } else { Exit::NotJudged }, error)
 }
 
 /// Runs a command's work on the calling thread.

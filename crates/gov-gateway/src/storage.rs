@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 
-use gov_core::Clock;
+use gov_core::{Clock, SystemClock};
 use gov_store::{
     migrations::{Component, MigrateError},
     postgres::{self, DatabaseClock},
@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// Whose tables lie in `gov.db`.
-static EMBEDDED: &[&Component] = &[&sqlite::COMPONENT, &gov_escalation::store::sqlite::COMPONENT];
+pub static EMBEDDED: &[&Component] =
+    &[&sqlite::COMPONENT, &gov_escalation::store::sqlite::COMPONENT];
 
 /// Whose tables lie in the PostgreSQL that gateways share.
 static SHARED: &[&Component] = &[
@@ -168,6 +169,39 @@ pub async fn connect_shared(config: &config::Database) -> Result<Option<PgPool>,
         Some(url) => connect(&url, config.max_connections).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// Brings the tables of the components that are `wanted` up to this build's schema, in the database
+/// that gateways share; `false` where `config` names the embedded one.
+///
+/// # Errors
+///
+/// [`StorageError`]: it cannot be reached, or a step failed and was undone.
+pub async fn migrate_shared(
+    config: &config::Database,
+    wanted: impl Fn(&Component) -> bool,
+) -> Result<bool, StorageError> {
+    let Some(pool) = connect_shared(config).await? else { return Ok(false) };
+    for component in SHARED.iter().filter(|it| wanted(it)) {
+        postgres::migrate(&pool, component, SystemClock.now()).await?;
+    }
+    pool.close().await;
+    Ok(true)
+}
+
+/// Brings the tables in one file up to this build's schema. Nobody else may have it open.
+///
+/// # Errors
+///
+/// [`StorageError`]: it cannot be opened, or a step failed and was undone.
+pub async fn migrate_file(
+    path: PathBuf,
+    components: Vec<&'static Component>,
+) -> Result<(), StorageError> {
+    let now = SystemClock.now();
+    let opening = move || Database::open(&path, &DatabaseOptions::new("migrate"), &components, now);
+    blocking(opening).await??.close().await;
+    Ok(())
 }
 
 /// The URL of PostgreSQL; `None` for the embedded database.

@@ -49,6 +49,19 @@ pub enum MigrateError {
         /// The newest version this build knows.
         have: i64,
     },
+    /// An older gov left this schema, and whoever only reads brings no schema up to date.
+    #[error(
+        "the schema of `{component}` is at version {found}, and this build reads version {wanted}: \
+         run `gov migrate`"
+    )]
+    OlderSchema {
+        /// Which component.
+        component: &'static str,
+        /// The newest version that was applied; 0 where the component has no tables.
+        found: i64,
+        /// The version that this build reads.
+        wanted: i64,
+    },
     /// The SQL of an applied migration is not what this build has under that number.
     #[error(
         "migration {version} of `{component}` was applied with other SQL (sha256 `{applied}`, \
@@ -154,6 +167,13 @@ impl Component {
         Ok(self.migrations.get(applied.len()..).unwrap_or_default())
     }
 
+    /// Whether a build that applies nothing can read what `applied` made, ascending as well.
+    pub(crate) fn check_readable(&self, applied: &[Applied]) -> Result<(), MigrateError> {
+        let Some(missing) = self.pending(applied)?.last() else { return Ok(()) };
+        let found = applied.last().map_or(0, |it| it.version);
+        Err(MigrateError::OlderSchema { component: self.name, found, wanted: missing.version })
+    }
+
     pub(crate) fn failed(
         &self,
         version: i64,
@@ -219,6 +239,19 @@ mod tests {
         let rows = [applied(ONE), applied(TWO), applied(breaking)];
         let error = BOTH.pending(&rows).unwrap_err();
         assert!(matches!(error, MigrateError::NewerSchema { needs: 3, have: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn who_only_reads_needs_every_step_that_it_knows() {
+        BOTH.check_readable(&[applied(ONE), applied(TWO)]).unwrap();
+        for (rows, at) in [(&[applied(ONE)][..], 1), (&[], 0)] {
+            let error = BOTH.check_readable(rows).unwrap_err();
+            let MigrateError::OlderSchema { found, wanted: 2, .. } = error else {
+                panic!("{error}")
+            };
+            assert_eq!(found, at);
+            assert!(error.to_string().ends_with("run `gov migrate`"), "{error}");
+        }
     }
 
     #[test]

@@ -46,6 +46,24 @@ pub async fn migrate(
     tx.commit().await.map_err(unavailable)
 }
 
+/// Whether this build can read the component's tables as they are, with nothing applied.
+///
+/// # Errors
+///
+/// [`MigrateError::NewerSchema`] and [`MigrateError::OlderSchema`], whose messages say the way out;
+/// what [`migrate`] refuses else.
+pub async fn check_readable(
+    connection: &mut PgConnection,
+    component: &Component,
+) -> Result<(), MigrateError> {
+    let unavailable = |source| component.unavailable(source);
+    let table = component.table()?;
+    let exists = sqlx::query_scalar("select to_regclass($1) is not null").bind(&table);
+    let exists: bool = exists.fetch_one(&mut *connection).await.map_err(unavailable)?;
+    let applied = if exists { read_applied(connection, &table).await } else { Ok(Vec::new()) };
+    component.check_readable(&applied.map_err(unavailable)?)
+}
+
 async fn applied(tx: &mut PgConnection, table: &str) -> Result<Vec<Applied>, sqlx::Error> {
     let create = format!(
         "create table if not exists {table} (
@@ -57,8 +75,15 @@ async fn applied(tx: &mut PgConnection, table: &str) -> Result<Vec<Applied>, sql
          )"
     );
     sqlx::query(AssertSqlSafe(create)).execute(&mut *tx).await?;
+    read_applied(tx, table).await
+}
+
+async fn read_applied(
+    connection: &mut PgConnection,
+    table: &str,
+) -> Result<Vec<Applied>, sqlx::Error> {
     let select = format!("select version, sha256, min_reader from {table} order by version");
-    let rows = sqlx::query(AssertSqlSafe(select)).fetch_all(tx).await?;
+    let rows = sqlx::query(AssertSqlSafe(select)).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             Ok(Applied {

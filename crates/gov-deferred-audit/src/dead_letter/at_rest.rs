@@ -26,7 +26,8 @@ pub fn list_dead_letters(
     after: Option<LetterPlace>,
     limit: u64,
 ) -> Result<Vec<DeadLetter>, SourceError> {
-    let table = store::sqlite::dead_letters_after(&read_only(database)?, after, limit)?;
+    let table =
+        store::sqlite::dead_letters_after(&store::sqlite::open_read_only(database)?, after, limit)?;
     quarantine::merge(table, quarantine, after, limit).map_err(unreadable)
 }
 
@@ -41,7 +42,7 @@ pub fn find_dead_letter(
     quarantine: &Path,
     id: RecordId,
 ) -> Result<Option<DeadLetter>, SourceError> {
-    match store::sqlite::dead_letter(&read_only(database)?, id)? {
+    match store::sqlite::dead_letter(&store::sqlite::open_read_only(database)?, id)? {
         None => quarantine::get(quarantine, id).map_err(unreadable),
         letter => Ok(letter),
     }
@@ -60,6 +61,7 @@ pub async fn list_dead_letters_postgres(
     after: Option<LetterPlace>,
     limit: u64,
 ) -> Result<Vec<DeadLetter>, SourceError> {
+    store::postgres::check_readable(pool).await?;
     let mut connection = pool.acquire().await.map_err(StoreError::from)?;
     let table = store::postgres::dead_letters_after(&mut connection, after, limit).await?;
     let dir = quarantine.to_owned();
@@ -77,6 +79,7 @@ pub async fn find_dead_letter_postgres(
     quarantine: &Path,
     id: RecordId,
 ) -> Result<Option<DeadLetter>, SourceError> {
+    store::postgres::check_readable(pool).await?;
     let mut connection = pool.acquire().await.map_err(StoreError::from)?;
     match store::postgres::dead_letter(&mut connection, id).await? {
         None => {
@@ -85,12 +88,6 @@ pub async fn find_dead_letter_postgres(
         }
         letter => Ok(letter),
     }
-}
-
-#[cfg(feature = "sqlite")]
-fn read_only(database: &Path) -> Result<rusqlite::Connection, SourceError> {
-    gov_store::sqlite::open_read_only(database)
-        .map_err(|error| SourceError::Unreadable(Box::new(error)))
 }
 
 #[cfg(feature = "postgres")]

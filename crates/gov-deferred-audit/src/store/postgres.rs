@@ -69,6 +69,12 @@ pub(crate) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres
     Ok(pool.begin_with(BEGIN_BATCH).await?)
 }
 
+/// Whether the tables are those that this build reads; for who does not bring them up to date.
+pub(crate) async fn check_readable(pool: &PgPool) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    Ok(gov_store::postgres::check_readable(&mut connection, &COMPONENT).await?)
+}
+
 /// A connection that holds the lock of who begins the log, until it is dropped.
 pub(crate) async fn lock_beginning(pool: &PgPool) -> Result<PgConnection, StoreError> {
     // Taken out of the pool: the lock goes with the connection, whatever happens.

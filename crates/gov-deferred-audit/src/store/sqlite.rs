@@ -3,10 +3,13 @@
 //! Times are whole microseconds since 1970, ids 16-byte blobs. Nothing here decides: the functions
 //! read and write rows, inside the transaction of their caller.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use gov_core::RecordId;
-use gov_store::migrations::{Component, Migration};
+use gov_store::{
+    migrations::{Component, Migration},
+    sqlite::OpenError,
+};
 use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
 
 pub use super::StoreError;
@@ -44,6 +47,11 @@ pub const COMPONENT: Component = Component {
         },
     ],
 };
+
+/// Opens the file for reading only, beside the server that writes it or at rest.
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
+    gov_store::sqlite::open_read_only(path, &[&COMPONENT])
+}
 
 /// How many bits of a place are the sequence number; the rest is the epoch.
 const SEQ_BITS: u32 = 40;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use gov_store::migrations::MigrateError;
+
 use super::Report;
 use crate::{payload_file::PayloadLine, tlog::tile::TilePlace};
 
@@ -20,6 +22,9 @@ pub enum SourceError {
         /// Why.
         source: io::Error,
     },
+    /// The database is of a newer build, or of an older one; the message says the way out.
+    #[error(transparent)]
+    Schema(MigrateError),
     /// The database cannot be read.
     #[error("the log cannot be read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -35,7 +40,20 @@ impl From<rusqlite::Error> for SourceError {
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl From<crate::store::StoreError> for SourceError {
     fn from(error: crate::store::StoreError) -> Self {
-        Self::Unreadable(Box::new(error))
+        match error {
+            crate::store::StoreError::Schema(error) => Self::Schema(error),
+            other => Self::Unreadable(Box::new(other)),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<gov_store::sqlite::OpenError> for SourceError {
+    fn from(error: gov_store::sqlite::OpenError) -> Self {
+        match error {
+            gov_store::sqlite::OpenError::Migrate(error) => Self::Schema(error),
+            other => Self::Unreadable(Box::new(other)),
+        }
     }
 }
 

@@ -38,6 +38,7 @@ mod process;
 mod refusals;
 mod releases;
 mod running;
+mod schemas;
 mod sharing;
 mod start_up;
 mod terminal;

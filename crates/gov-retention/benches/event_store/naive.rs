@@ -49,7 +49,7 @@ pub(crate) fn appends_per_second(events: &[AuditEvent]) -> f64 {
 
 /// The middle one of many pages of 100, in microseconds; rows are read and not made into events.
 pub(crate) fn page_micros(database: &Path, pages: u32, order: Order) -> f64 {
-    let connection = open_read_only(database).unwrap();
+    let connection = open_read_only(database, &[]).unwrap();
     let (behind, direction, first) = match order {
         Order::NewestFirst => ("<", "desc", i64::MAX),
         Order::OldestFirst => (">", "asc", -1),

@@ -34,6 +34,22 @@ pub fn migrate(
     tx.commit().map_err(unavailable)
 }
 
+/// Whether this build can read the component's tables as they are, with nothing applied.
+///
+/// # Errors
+///
+/// [`MigrateError::NewerSchema`] and [`MigrateError::OlderSchema`]; what [`migrate`] refuses else.
+pub(super) fn check_readable(
+    connection: &Connection,
+    component: &Component,
+) -> Result<(), MigrateError> {
+    let unavailable = |source| component.unavailable(source);
+    let table = component.table()?;
+    let exists = connection.table_exists(None, &*table).map_err(unavailable)?;
+    let applied = if exists { read_applied(connection, &table) } else { Ok(Vec::new()) };
+    component.check_readable(&applied.map_err(unavailable)?)
+}
+
 fn applied(tx: &Transaction<'_>, table: &str) -> rusqlite::Result<Vec<Applied>> {
     tx.execute_batch(&format!(
         "create table if not exists {table} (
@@ -44,8 +60,13 @@ fn applied(tx: &Transaction<'_>, table: &str) -> rusqlite::Result<Vec<Applied>> 
              applied_at integer not null
          ) strict"
     ))?;
+    read_applied(tx, table)
+}
+
+fn read_applied(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Applied>> {
     let select = format!("select version, sha256, min_reader from {table} order by version");
-    tx.prepare(&select)?
+    connection
+        .prepare(&select)?
         .query_map([], |row| {
             Ok(Applied { version: row.get(0)?, sha256: row.get(1)?, min_reader: row.get(2)? })
         })?

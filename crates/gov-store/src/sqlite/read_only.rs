@@ -4,12 +4,16 @@ use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _, path::Path, time::Durat
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::open::{OpenError, check_version};
+use super::{
+    migrate::check_readable,
+    open::{OpenError, check_version},
+};
+use crate::migrations::Component;
 
 /// How long a read waits for a lock: a server that starts or ends holds one for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens `path` for reading only; makes no file, and changes neither the database nor its log. (Only
+/// Opens `path` for reading the tables of `components` only; makes no file, and changes neither the database nor its log. (Only
 /// where a log lies without its `-shm`, as in a copy of two files, is that index made anew.)
 ///
 /// For tools, in a process of their own. While a server writes, each read transaction sees the last
@@ -19,8 +23,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// [`OpenError`]: the file is missing, unreadable, or no database.
-pub fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
+/// [`OpenError`]: the file is missing, unreadable, or no database. [`OpenError::Migrate`]: the
+/// schema is newer, or older, than what this build reads; its message says the way out.
+pub fn open_read_only(path: &Path, components: &[&Component]) -> Result<Connection, OpenError> {
     check_version()?;
     let at = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let absolute = std::path::absolute(path)
@@ -42,6 +47,9 @@ pub fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "trusted_schema", 0).map_err(at)?;
     // Opening alone reads nothing: find out now whether this is a database.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(at)?;
+    for component in components {
+        check_readable(&connection, component)?;
+    }
     Ok(connection)
 }
 

@@ -30,7 +30,7 @@ fn keeps_what_was_acknowledged(point: &str, nth: u32) {
     if acknowledged.is_empty() {
         return;
     }
-    let kept = lines_in(&open_read_only(&dir.path().join("gov.db")).unwrap()).unwrap();
+    let kept = lines_in(&open_read_only(&dir.path().join("gov.db"), &[]).unwrap()).unwrap();
     // At most the one line whose answer was on its way is there besides.
     assert!(kept.starts_with(&acknowledged), "{point}:{nth} kept {kept:?} of {acknowledged:?}");
     assert!(kept.len() <= acknowledged.len() + 1, "{point}:{nth} kept {kept:?}");

@@ -27,7 +27,8 @@ const NEWER: Component = Component { name: "room", migrations: &[ONE, BREAKING] 
 const FAILING: Component = Component { name: "room", migrations: &[ONE, BROKEN] };
 const CHANGED: Component = Component { name: "room", migrations: &[EDITED] };
 
-/// One list of rules; `migrate!(component)` and `count!(sql)` are the backend's.
+/// One list of rules; `migrate!(component)`, `readable!(component)` and `count!(sql)` are the
+/// backend's.
 macro_rules! rules {
     () => {
         #[tokio::test]
@@ -62,6 +63,22 @@ macro_rules! rules {
         }
 
         #[tokio::test]
+        async fn who_only_reads_refuses_an_older_schema_and_one_that_is_too_new() {
+            let db = fresh!();
+            let error = readable!(db, OLD).unwrap_err();
+            assert!(matches!(error, MigrateError::OlderSchema { found: 0, .. }), "{error}");
+            migrate!(db, OLD).unwrap();
+            readable!(db, OLD).unwrap();
+            let error = readable!(db, NEW).unwrap_err();
+            assert!(matches!(error, MigrateError::OlderSchema { found: 1, .. }), "{error}");
+            assert!(error.to_string().contains("run `gov migrate`"), "{error}");
+            migrate!(db, NEWER).unwrap();
+            readable!(db, NEWER).unwrap();
+            let error = readable!(db, OLD).unwrap_err();
+            assert!(matches!(error, MigrateError::NewerSchema { .. }), "{error}");
+        }
+
+        #[tokio::test]
         async fn a_changed_landed_migration_is_refused() {
             let db = fresh!();
             migrate!(db, OLD).unwrap();
@@ -84,23 +101,55 @@ macro_rules! rules {
 
 mod sqlite {
     use gov_core::Timestamp;
-    use gov_store::sqlite::{migrate, rusqlite::Connection};
+    use gov_store::sqlite::{OpenError, migrate, open_read_only, rusqlite::Connection};
 
     use super::*;
 
+    /// An empty database in a folder of its own.
+    struct File {
+        path: std::path::PathBuf,
+        _folder: tempfile::TempDir,
+    }
+
+    impl File {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = Self { path: folder.path().join("room.db"), _folder: folder };
+            file.connection().execute_batch("pragma journal_mode = wal").unwrap();
+            file
+        }
+
+        fn connection(&self) -> Connection {
+            Connection::open(&self.path).unwrap()
+        }
+
+        fn readable(&self, component: &Component) -> Result<(), MigrateError> {
+            match open_read_only(&self.path, &[component]) {
+                Ok(_) => Ok(()),
+                Err(OpenError::Migrate(error)) => Err(error),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
     macro_rules! fresh {
         () => {
-            std::cell::RefCell::new(Connection::open_in_memory().unwrap())
+            File::new()
         };
     }
     macro_rules! migrate {
         ($db:ident, $component:expr) => {
-            migrate(&mut $db.borrow_mut(), &$component, Timestamp::UNIX_EPOCH)
+            migrate(&mut $db.connection(), &$component, Timestamp::UNIX_EPOCH)
+        };
+    }
+    macro_rules! readable {
+        ($db:ident, $component:expr) => {
+            $db.readable(&$component)
         };
     }
     macro_rules! count {
         ($db:ident, $sql:expr) => {
-            $db.borrow().query_row($sql, [], |row| row.get::<_, i64>(0)).unwrap()
+            $db.connection().query_row($sql, [], |row| row.get::<_, i64>(0)).unwrap()
         };
     }
     rules!();
@@ -108,7 +157,10 @@ mod sqlite {
 
 mod postgres {
     use gov_core::Timestamp;
-    use gov_store::{fresh_database, postgres::migrate};
+    use gov_store::{
+        fresh_database,
+        postgres::{check_readable, migrate},
+    };
 
     use super::*;
 
@@ -123,6 +175,11 @@ mod postgres {
     macro_rules! migrate {
         ($db:ident, $component:expr) => {
             migrate(&$db, &$component, Timestamp::UNIX_EPOCH).await
+        };
+    }
+    macro_rules! readable {
+        ($db:ident, $component:expr) => {
+            check_readable(&mut $db.acquire().await.unwrap(), &$component).await
         };
     }
     macro_rules! count {

@@ -66,7 +66,7 @@ fn files(dir: &Path) -> BTreeSet<String> {
 fn a_reader_sees_each_commit_of_a_server_in_another_process() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::start(dir.path());
-    let reader = open_read_only(&dir.path().join("gov.db")).unwrap();
+    let reader = open_read_only(&dir.path().join("gov.db"), &[]).unwrap();
     assert_eq!(lines_in(&reader).unwrap(), [1]);
     server.write(2);
     assert_eq!(lines_in(&reader).unwrap(), [1, 2]);
@@ -86,7 +86,7 @@ fn a_reader_sees_each_commit_of_a_server_in_another_process() {
 fn a_reader_cannot_write() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
-    let reader = open_read_only(&dir.path().join("gov.db")).unwrap();
+    let reader = open_read_only(&dir.path().join("gov.db"), &[]).unwrap();
     reader.execute("delete from note_line", []).unwrap_err();
     reader.pragma_update(None, "query_only", 0).unwrap();
     reader.execute("delete from note_line", []).unwrap_err();
@@ -99,7 +99,7 @@ fn reading_a_file_at_rest_makes_no_other() {
     Server::start(dir.path()).stop();
     let before = files(dir.path());
     assert_eq!(before, BTreeSet::from(["gov.db".to_owned()]));
-    let reader = open_read_only(&dir.path().join("gov.db")).unwrap();
+    let reader = open_read_only(&dir.path().join("gov.db"), &[]).unwrap();
     assert_eq!(lines_in(&reader).unwrap(), [1]);
     drop(reader);
     assert_eq!(files(dir.path()), before);
@@ -111,20 +111,20 @@ fn what_a_killed_server_left_in_its_log_is_read() {
     let mut server = Server::start(dir.path());
     server.write(2);
     server.kill();
-    let reader = open_read_only(&dir.path().join("gov.db")).unwrap();
+    let reader = open_read_only(&dir.path().join("gov.db"), &[]).unwrap();
     assert_eq!(lines_in(&reader).unwrap(), [1, 2]);
     drop(reader);
 
     // As in a copy of two files.
     fs::remove_file(dir.path().join("gov.db-shm")).unwrap();
-    let reader = open_read_only(&dir.path().join("gov.db")).unwrap();
+    let reader = open_read_only(&dir.path().join("gov.db"), &[]).unwrap();
     assert_eq!(lines_in(&reader).unwrap(), [1, 2]);
 }
 
 #[test]
 fn a_missing_file_is_not_made() {
     let dir = tempfile::tempdir().unwrap();
-    let error = open_read_only(&dir.path().join("gov.db")).unwrap_err();
+    let error = open_read_only(&dir.path().join("gov.db"), &[]).unwrap_err();
     assert!(error.to_string().contains("gov.db"), "{error}");
     assert!(files(dir.path()).is_empty());
 }

@@ -214,7 +214,7 @@ async fn closing_does_what_is_queued_and_takes_no_more() {
     drop(release);
     closing.await.unwrap();
     queued.await.unwrap().unwrap();
-    assert_eq!(lines_in(&open_read_only(&path).unwrap()).unwrap(), [1]);
+    assert_eq!(lines_in(&open_read_only(&path, &[]).unwrap()).unwrap(), [1]);
 }
 
 #[tokio::test]

@@ -8,7 +8,10 @@ use gov_deferred_audit::export::{self, ExportError, ExportOptions};
 use serde_json::json;
 
 use super::place::LogPlace;
-use crate::cli::{Exit, Failure, Outcome, console};
+use crate::{
+    cli::{Exit, Failure, Outcome, console},
+    offline,
+};
 
 /// Writes the log as static files.
 #[derive(Debug, Args)]
@@ -61,6 +64,7 @@ impl Export {
 
 fn failure(error: ExportError) -> Failure {
     let exit = match error {
+        ExportError::Schema(error) => return offline::schema(error),
         ExportError::Foreign(_) => Exit::Usage,
         ExportError::NoLog | ExportError::File { .. } => Exit::Unreachable,
         _ => Exit::NotJudged,

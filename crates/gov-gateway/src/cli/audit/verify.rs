@@ -23,7 +23,10 @@ use super::{
     place::LogPlace,
     report::{self, Trust},
 };
-use crate::cli::{Exit, Failure, Outcome, console};
+use crate::{
+    cli::{Exit, Failure, Outcome, console},
+    offline,
+};
 
 /// Judges a log.
 #[derive(Debug, Args)]
@@ -160,6 +163,7 @@ impl Verify {
 
 fn failure(error: SourceError) -> Failure {
     let exit = match error {
+        SourceError::Schema(error) => return offline::schema(error),
         SourceError::NoLog(_) | SourceError::File { .. } => Exit::Unreachable,
         _ => Exit::NotJudged,
     };
