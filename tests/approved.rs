@@ -4,26 +4,12 @@ use serde_json::{Value, json};
 
 use crate::{
     exported::entries,
-    place::Place,
+    place::{Place, chain},
     server::{Reply, Server},
 };
 
 /// What the starter policy `balanced` asks a human about.
 const HELD: &str = "git push --force origin main";
-
-/// Two rungs, a second apart, and no at the end.
-const CHAIN: &str = r#"
-[chains.default]
-timeout = "4s"
-fallback = "deny"
-[[chains.default.rungs]]
-roles = ["ops"]
-notify = ["log"]
-[[chains.default.rungs]]
-roles = ["lead"]
-after = "1s"
-notify = ["log"]
-"#;
 
 #[track_caller]
 fn held(reply: &Reply) -> String {
@@ -56,7 +42,7 @@ fn nobody_answers_the_next_rung_does_and_the_action_happens_once() {
     let (agent, admin) = (place.agent_token(), place.admin_token());
     let (ops, lead) =
         (place.approver_token("olga", &["ops"]), place.approver_token("lea", &["lead"]));
-    let server = place.serve(CHAIN);
+    let server = place.serve(&chain("1s", "4s"));
     let id = held(&server.check(&agent, HELD));
     assert_eq!(held(&server.check(&agent, HELD)), id, "the same action is the same request");
 
@@ -101,7 +87,7 @@ fn nobody_answers_the_next_rung_does_and_the_action_happens_once() {
 fn silence_escalates_and_ends_in_a_no_by_the_system() {
     let place = Place::new();
     let (agent, auditor) = (place.agent_token(), place.auditor_token());
-    let server = place.serve(CHAIN);
+    let server = place.serve(&chain("1s", "4s"));
     let id = held(&server.check(&agent, HELD));
     let ended = approval(&server, &agent, &id, "20s");
     assert_eq!(ended["status"], "timed_out", "{ended}");

@@ -137,6 +137,24 @@ impl Place {
     }
 }
 
+/// Lines of configuration: two rungs, the second `after` the first, and a no at the `timeout`.
+pub(crate) fn chain(after: &str, timeout: &str) -> String {
+    format!(
+        r#"
+[chains.default]
+timeout = "{timeout}"
+fallback = "deny"
+[[chains.default.rungs]]
+roles = ["ops"]
+notify = ["log"]
+[[chains.default.rungs]]
+roles = ["lead"]
+after = "{after}"
+notify = ["log"]
+"#
+    )
+}
+
 /// How a command ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Ran {

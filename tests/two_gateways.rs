@@ -7,29 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{
     exported::entries,
-    place::{AGENT, Place},
+    place::{AGENT, Place, chain},
     server::{Server, send},
 };
 
 /// Approvals in each story.
 const APPROVALS: usize = 40;
-
-fn chain(after: &str, timeout: &str) -> String {
-    format!(
-        r#"
-[chains.default]
-timeout = "{timeout}"
-fallback = "deny"
-[[chains.default.rungs]]
-roles = ["ops"]
-notify = ["log"]
-[[chains.default.rungs]]
-roles = ["lead"]
-after = "{after}"
-notify = ["log"]
-"#
-    )
-}
 
 /// The URL of an empty database; none where there is no server, which has been said.
 fn database() -> Option<String> {
