@@ -8,10 +8,10 @@
 //!
 //! The port is taken before anything is made, and the doors open after everything works.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use gov_core::{Clock, Health, Redactor, Timestamp};
-use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle, SpoolLimits};
+use gov_core::{Clock, Health, Redactor};
+use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle};
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -22,11 +22,17 @@ mod error;
 mod events;
 mod health;
 mod log;
+mod opened;
 mod policy;
 mod sharing;
 
 use self::{
-    approvals::Approvals, events::EventWork, health::PolicyHealth, log::Log, sharing::Sharing,
+    approvals::Approvals,
+    events::EventWork,
+    health::PolicyHealth,
+    log::Log,
+    opened::{Begun, Opened, Who},
+    policy::Loaded,
 };
 pub use self::{error::StartError, log::log_config};
 use crate::{
@@ -34,7 +40,6 @@ use crate::{
     config::{self, Config},
     data_dir::{DataDir, key_file, node_name},
     feed::GatewayFeed,
-    founding::{self, Founded, IfLost},
     generation::Memory,
     http::{
         Door, Guard, Parts,
@@ -46,15 +51,11 @@ use crate::{
     meters::Meters,
     page::Page,
     policies::{Live, Policies},
-    policy::Starter,
     registry::Registry,
     run,
     storage::Storage,
-    store::{Contents, GatewayStore},
+    store::GatewayStore,
 };
-
-/// The policy of a server that was told nothing.
-const FIRST_POLICY: Starter = Starter::Balanced;
 
 /// The longest that an answer to a change waits for the signed log.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
@@ -126,18 +127,18 @@ impl Server {
         let meters = Arc::new(Meters::install()?);
         let root = root(config)?;
         let (listener, address) = bind(config.server.listen).await?;
-        let now = clock.now();
         let node = config.server.node.clone();
-        let opened = tokio::task::spawn_blocking(move || open_files(&root, node.as_deref()));
+        let files = tokio::task::spawn_blocking(move || open_files(&root, node.as_deref()));
         let (data_dir, lock, redaction_key, node) =
-            opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
-        let storage = Storage::open(&config.database, &data_dir, &clock).await?;
-        let (store, clock) = (Arc::clone(&storage.store), Arc::clone(&storage.clock));
-        let sharing = Sharing::new(&storage);
-        let log = Log::open(&storage.kind, config, &data_dir, &clock).await?;
-        let event_store = events::open(&storage.kind, &data_dir.events(), &clock).await?;
+            files.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
+        let who = Who { node: &node, address };
+        let Opened { storage, sharing, log, event_store, begun } =
+            Opened::open(config, &data_dir, who, &clock).await?;
 
-        let (contents, admin_token) = begin(&*store, &node, now).await?;
+        // From here on nothing fails: each task that starts has the server as its owner.
+        let Begun { contents, mut policy, admin_token } = begun;
+        let (store, clock) = (Arc::clone(&storage.store), Arc::clone(&storage.clock));
+        let log = log.start();
         let follower = FeedFollower::new(
             Arc::new(GatewayFeed::new(Arc::clone(&store))),
             log.queue.clone(),
@@ -167,9 +168,9 @@ impl Server {
             gate_config(config),
         );
         let gate = Arc::new(gate.judging_while(sharing.freshness.clone()));
-        let protected = policy::protected(address, &data_dir);
+        policy.activate(&gate);
+        let Loaded { name: policy, protected, .. } = policy;
         let chains = Arc::new(config.chains.clone());
-        let policy = policy::activate(&gate, contents.policy, &chains, &protected)?;
         let live = Live { gate: Arc::clone(&gate), protected, log: log_wait };
         let policies = Policies::new(Arc::clone(&store), chains, Arc::clone(&clock), Some(live));
         let memory = Memory {
@@ -283,23 +284,6 @@ fn logged_within(
     LoggedWithin { follower, clock: Arc::clone(clock), patience }
 }
 
-/// Founds what is empty, reads what there is, and marks that a run begins.
-async fn begin(
-    store: &dyn GatewayStore,
-    node: &str,
-    now: Timestamp,
-) -> Result<(Contents, Option<TokenSecret>), StartError> {
-    let admin_token = match founding::found(store, FIRST_POLICY, now, IfLost::Leave).await? {
-        Founded::New { admin_token, .. } => admin_token,
-        Founded::HasPolicy { .. } | Founded::PolicyLost => None,
-    };
-    let contents = store.contents().await?;
-    if run::begin(store, node, boot_id()?, now, missing_bound()).await? {
-        warn!("the machine went down in the last run; `audit.gap` bounds what may be missing");
-    }
-    Ok((contents, admin_token))
-}
-
 /// True once the signed log has every row of the history.
 async fn follow_to_the_end(store: &dyn GatewayStore, history: &FollowerHandle) -> bool {
     match store.generation().await {
@@ -363,21 +347,6 @@ async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: Cancellat
             () = clock.sleep_until(next) => (),
         }
     }
-}
-
-/// Which boot of the machine this is.
-fn boot_id() -> Result<String, StartError> {
-    const PATH: &str = "/proc/sys/kernel/random/boot_id";
-    std::fs::read_to_string(PATH)
-        .map(|it| it.trim().to_owned())
-        .map_err(|source| StartError::BootId { path: PATH, source })
-}
-
-/// What a power loss can take: the spooled records that no fsync had reached.
-fn missing_bound() -> BTreeMap<&'static str, u64> {
-    let limits = SpoolLimits::default();
-    let millis = u64::try_from(limits.sync_after.as_millis()).unwrap_or(u64::MAX);
-    [("spooled_milliseconds", millis), ("spooled_bytes", limits.sync_bytes)].into()
 }
 
 /// Three quarters of the time limit: the answer has the rest.

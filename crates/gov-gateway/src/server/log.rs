@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health};
 use gov_deferred_audit::{
-    DeferredAuditQueue, Flushed, LogConfig, QueueConfig, SignedLog, Supervisor,
-    close_and_flush_within, spawn_supervised_drainer,
+    DeferredAuditQueue, DeferredAuditReceiver, Flushed, LogConfig, QueueConfig, SignedLog,
+    Supervisor, close_and_flush_within, spawn_supervised_drainer,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,17 @@ use crate::{config::Config, data_dir::DataDir, page::log_status::LogStatus, stor
 
 /// How many panics of the sink in a row end the drainer.
 const MAX_RESTARTS: u32 = 10;
+
+/// Log and spool, on which nothing works yet.
+#[derive(Debug)]
+pub(super) struct OpenLog {
+    signed: SignedLog,
+    queue: DeferredAuditQueue,
+    receiver: DeferredAuditReceiver,
+    flush_timeout: Duration,
+    outside: Arc<OutsidePlace>,
+    description: String,
+}
 
 /// Takes records, appends them, and copies checkpoints outside.
 #[derive(Debug)]
@@ -30,9 +41,9 @@ pub(super) struct Log {
     description: String,
 }
 
-impl Log {
-    /// Opens log and spool, and starts what works on them: the log beside the rest of the state,
-    /// the spool always in the data directory.
+impl OpenLog {
+    /// Opens the log beside the rest of the state, and the spool, which is always in the data
+    /// directory.
     pub(super) async fn open(
         kind: &Kind,
         config: &Config,
@@ -52,8 +63,38 @@ impl Log {
         let opened = tokio::task::spawn_blocking(move || {
             DeferredAuditQueue::open(queue_config, queue_clock)
         });
-        let (queue, receiver) =
-            opened.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
+        let opened = opened.await.map_err(|error| StartError::Panicked(Box::new(error)));
+        let (queue, receiver) = match opened.and_then(|it| it.map_err(StartError::from)) {
+            Ok(opened) => opened,
+            Err(error) => {
+                signed.close().await;
+                return Err(error);
+            }
+        };
+        let size = signed.committed().borrow().size;
+        let description = format!(
+            "{}, {size} records; checkpoints are copied to {}",
+            signed.key().name(),
+            outside_copy.display()
+        );
+        Ok(Self {
+            signed,
+            queue,
+            receiver,
+            flush_timeout: config.log.flush_timeout,
+            outside: OutsidePlace::new(data_dir.path(), &outside_copy),
+            description,
+        })
+    }
+
+    /// Closes both; what the spool holds waits for the next start.
+    pub(super) async fn close(self) {
+        self.signed.close().await;
+    }
+
+    /// Starts what works on them.
+    pub(super) fn start(self) -> Log {
+        let Self { signed, queue, receiver, flush_timeout, outside, description } = self;
         let sinks = signed.clone();
         let supervisor = spawn_supervised_drainer(
             receiver,
@@ -63,24 +104,11 @@ impl Log {
         );
         let stop_copier = CancellationToken::new();
         let copier = tokio::spawn(signed.clone().copy_outside(stop_copier.clone()));
-        let size = signed.committed().borrow().size;
-        let description = format!(
-            "{}, {size} records; checkpoints are copied to {}",
-            signed.key().name(),
-            outside_copy.display()
-        );
-        Ok(Self {
-            queue,
-            signed,
-            supervisor,
-            copier,
-            stop_copier,
-            flush_timeout: config.log.flush_timeout,
-            outside: OutsidePlace::new(data_dir.path(), &outside_copy),
-            description,
-        })
+        Log { queue, signed, supervisor, copier, stop_copier, flush_timeout, outside, description }
     }
+}
 
+impl Log {
     /// What `/readyz` asks.
     pub(super) fn health(&self) -> Vec<Arc<dyn Health>> {
         vec![

@@ -12,26 +12,46 @@ use crate::{
     store::StoredPolicy,
 };
 
-/// Judges by the stored policy from now on; gives its name and version.
-pub(super) fn activate(
-    gate: &Gate,
-    stored: Option<StoredPolicy>,
-    chains: &BTreeMap<String, Chain>,
-    protected: &Protected,
-) -> Result<(String, u64), StartError> {
-    let Some(StoredPolicy { version, name, text, .. }) = stored else {
-        return Ok(("none: everything is refused".to_owned(), 0));
-    };
-    let known: Vec<_> = chains.keys().map(String::as_str).collect();
-    let compiled = PolicySet::compile(&text, version)
-        .and_then(|it| it.check_chains(&text, &known).map(|()| it))
-        .map_err(|source| StartError::Policy { version, source })?;
-    gate.activate(compiled.with_protected(protected.clone()));
-    Ok((name, version))
+/// The stored policy, ready to be judged by.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Its name and version.
+    pub(super) name: (String, u64),
+    pub(super) protected: Protected,
+    set: Option<PolicySet>,
+}
+
+impl Loaded {
+    /// Compiles what is stored, for the server that listens on `address`.
+    pub(super) fn load(
+        stored: Option<&StoredPolicy>,
+        chains: &BTreeMap<String, Chain>,
+        address: SocketAddr,
+        data_dir: &DataDir,
+    ) -> Result<Self, StartError> {
+        let protected = protected(address, data_dir);
+        let Some(StoredPolicy { version, name, text, .. }) = stored else {
+            let name = ("none: everything is refused".to_owned(), 0);
+            return Ok(Self { name, protected, set: None });
+        };
+        let known: Vec<_> = chains.keys().map(String::as_str).collect();
+        let compiled = PolicySet::compile(text, *version)
+            .and_then(|it| it.check_chains(text, &known).map(|()| it))
+            .map_err(|source| StartError::Policy { version: *version, source })?;
+        let set = Some(compiled.with_protected(protected.clone()));
+        Ok(Self { name: (name.clone(), *version), protected, set })
+    }
+
+    /// Judges by it from now on; without one everything is refused.
+    pub(super) fn activate(&mut self, gate: &Gate) {
+        if let Some(set) = self.set.take() {
+            gate.activate(set);
+        }
+    }
 }
 
 /// Where this very gov lives and listens.
-pub(super) fn protected(address: SocketAddr, data_dir: &DataDir) -> Protected {
+fn protected(address: SocketAddr, data_dir: &DataDir) -> Protected {
     Protected {
         port: address.port(),
         data_dir: data_dir.path().to_str().map(str::to_owned),
