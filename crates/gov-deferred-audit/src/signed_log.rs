@@ -36,6 +36,7 @@ pub mod conformance;
 mod copying;
 mod dead_letters;
 mod error;
+mod failing;
 mod open;
 mod places;
 #[cfg(feature = "postgres")]
@@ -117,14 +118,14 @@ struct Inner {
     writing: Writing,
     committed: watch::Sender<LogHead>,
     outside: Mutex<OutsideCopy>,
+    failing: failing::State,
     trouble: Mutex<Trouble>,
     letters: Tally,
 }
 
-/// What is wrong at the moment, by part.
+/// What is wrong at the moment beside that, by part.
 #[derive(Debug, Default)]
 struct Trouble {
-    appending: Option<String>,
     copying: Option<String>,
 }
 
@@ -241,7 +242,7 @@ impl SignedLog {
         match &refreshed {
             Ok(head) => self.announce(head.clone()),
             Err(ReadLogError::Unavailable(_)) => (),
-            Err(error) => self.inner.trouble.lock().appending = Some(error.to_string()),
+            Err(error) => self.fails(error.to_string()),
         }
         refreshed
     }
@@ -304,9 +305,9 @@ impl Health for SignedLog {
     /// while dead letters lie there, as far as this process knows: it counts them when it opens the
     /// log, when one lands or leaves by its hand, and when [`dlq_size`](Self::dlq_size) is asked.
     fn health(&self) -> HealthState {
-        let trouble = self.inner.trouble.lock();
-        match (&trouble.appending, &trouble.copying) {
-            (Some(reason), _) => HealthState::Dead(reason.clone()),
+        let failing = self.inner.failing.borrow().clone();
+        match (failing, &self.inner.trouble.lock().copying) {
+            (Some(failing), _) => HealthState::Dead(failing.why),
             (None, Some(reason)) => HealthState::Degraded(reason.clone()),
             (None, None) => match self.inner.letters.lying() {
                 0 => HealthState::Healthy,

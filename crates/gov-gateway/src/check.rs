@@ -25,7 +25,7 @@ mod request;
 use self::release::Release;
 pub use self::{
     answer::{Answer, ApprovalRef, RecordRef},
-    recorder::{Recorded, Recorder, RecorderError},
+    recorder::{LogRecorder, Recorded, Recorder, RecorderError},
     request::CheckRequest,
 };
 use crate::{

@@ -160,7 +160,7 @@ impl Server {
         let desk = approvals.desk.clone();
         let gate = Gate::new(
             registry.clone(),
-            Keepers { recorder: Arc::new(log.queue.clone()), events: event_work.events.clone() },
+            Keepers { recorder: log.recorder(), events: event_work.events.clone() },
             desk,
             Redactor::new(redaction_key),
             Arc::clone(&meters),

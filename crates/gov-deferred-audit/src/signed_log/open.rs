@@ -179,6 +179,7 @@ impl Opened {
                 writing: Writing { epoch, key: verifier, signer: Arc::new(key) as Arc<dyn Signer> },
                 committed: watch::Sender::new(committed),
                 outside: Mutex::new(outside),
+                failing: watch::Sender::new(None),
                 trouble: Mutex::new(Trouble::default()),
                 letters,
             }),

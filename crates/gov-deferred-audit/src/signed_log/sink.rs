@@ -199,13 +199,13 @@ impl SignedLog {
     /// Tells what is committed.
     pub(super) fn settled(&self, head: LogHead) {
         gov_store::crash::point("log-after-commit");
-        self.inner.trouble.lock().appending = None;
+        self.works();
         self.announce(head);
     }
 
     async fn wait_out(&self, why: String, wait: Duration) {
         tracing::warn!(why, "the signed log cannot be written now; trying again");
-        self.inner.trouble.lock().appending = Some(why);
+        self.fails(why);
         let clock = &self.inner.clock;
         let until: Timestamp = clock.now() + wait;
         clock.sleep_until(until).await;

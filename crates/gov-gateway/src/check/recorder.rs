@@ -1,12 +1,18 @@
 //! Who keeps the records of blocking answers.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use gov_core::{RecordId, payload::SealError};
-use gov_deferred_audit::{Committed, DeferredAuditQueue, Durability, LogRecord, SubmitError};
+use gov_deferred_audit::{
+    Committed, DeferredAuditQueue, Durability, LogRecord, SignedLog, SubmitError,
+};
 
 use crate::config::RefusalDurability;
+
+/// How long nothing may enter the log before those who wait for it are told so: a moment's lock is
+/// no trouble.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Keeps one record, or says why it cannot. The signed log's queue is the one that counts; a test
 /// hands in one that fails.
@@ -54,32 +60,66 @@ pub enum RecorderError {
     /// It could not even be written down.
     #[error(transparent)]
     Unsealed(#[from] SealError),
+    /// The log takes nothing at the moment, which its health says too.
+    #[error("the signed log cannot be written now: {0}; the record waits for it")]
+    Waiting(String),
     /// The queue did not take it.
     #[error(transparent)]
     NotTaken(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The signed log and the queue before it.
+///
+/// A durable record waits for the log while that works. While it does not, nobody is held up until
+/// their request has timed out: they are told at once, and the record stays in the queue.
+#[derive(Debug)]
+pub struct LogRecorder {
+    queue: DeferredAuditQueue,
+    log: SignedLog,
+}
+
+impl LogRecorder {
+    /// Records into `log`, which is drained from `queue`.
+    #[must_use]
+    pub fn new(queue: DeferredAuditQueue, log: SignedLog) -> Self {
+        Self { queue, log }
+    }
+
+    async fn durably(&self, record: LogRecord) -> Result<Recorded, RecorderError> {
+        tokio::select! {
+            // What is handed over stays so: first, that each record is.
+            biased;
+            submitted = self.queue.submit_durable(record) => {
+                let recorded = submitted.map(|Committed { id, seq }| Recorded::InLog { id, seq });
+                recorded.or_else(not_in_log)
+            }
+            why = self.log.failing_for(PATIENCE) => Err(RecorderError::Waiting(why)),
+        }
+    }
+}
+
 #[async_trait]
-impl Recorder for DeferredAuditQueue {
+impl Recorder for LogRecorder {
     async fn record(
         &self,
         record: LogRecord,
         durability: RefusalDurability,
     ) -> Result<Recorded, RecorderError> {
-        let submitted = match durability {
-            RefusalDurability::Durable => self
-                .submit_durable(record)
-                .await
-                .map(|Committed { id, seq }| Recorded::InLog { id, seq }),
+        match durability {
+            RefusalDurability::Durable => self.durably(record).await,
             RefusalDurability::Spooled => {
-                self.try_submit(record, Durability::Spooled).map(|id| Recorded::Spooled { id })
+                let spooled = self.queue.try_submit(record, Durability::Spooled);
+                spooled.map(|id| Recorded::Spooled { id }).or_else(not_in_log)
             }
-        };
-        submitted.or_else(|error| match error {
-            // Both are fsynced, whole; only the log's own commit is missing.
-            SubmitError::Deferred { id } => Ok(Recorded::Spooled { id }),
-            SubmitError::DeadLettered { id } => Ok(Recorded::DeadLettered { id }),
-            other => Err(RecorderError::NotTaken(Box::new(other))),
-        })
+        }
+    }
+}
+
+fn not_in_log(error: SubmitError) -> Result<Recorded, RecorderError> {
+    match error {
+        // Both are fsynced, whole; only the log's own commit is missing.
+        SubmitError::Deferred { id } => Ok(Recorded::Spooled { id }),
+        SubmitError::DeadLettered { id } => Ok(Recorded::DeadLettered { id }),
+        other => Err(RecorderError::NotTaken(Box::new(other))),
     }
 }

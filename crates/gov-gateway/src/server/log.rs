@@ -12,7 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Ended, StartError, health::OutsidePlace};
-use crate::{config::Config, data_dir::DataDir, page::log_status::LogStatus, storage::Kind};
+use crate::{
+    check::{LogRecorder, Recorder},
+    config::Config,
+    data_dir::DataDir,
+    page::log_status::LogStatus,
+    storage::Kind,
+};
 
 /// How many panics of the sink in a row end the drainer.
 const MAX_RESTARTS: u32 = 10;
@@ -109,6 +115,11 @@ impl OpenLog {
 }
 
 impl Log {
+    /// Keeps the records of blocking answers.
+    pub(super) fn recorder(&self) -> Arc<dyn Recorder> {
+        Arc::new(LogRecorder::new(self.queue.clone(), self.signed.clone()))
+    }
+
     /// What `/readyz` asks.
     pub(super) fn health(&self) -> Vec<Arc<dyn Health>> {
         vec![
