@@ -101,6 +101,8 @@ pub struct Log {
     pub key_dir: Option<PathBuf>,
     /// The part of the log's name before `/gov/e<n>`; `None` for one of its own.
     pub domain: Option<String>,
+    /// Whether reading the log over HTTP needs no token.
+    pub public: bool,
     /// How long queued records may take to reach the log after the last request.
     pub flush_timeout: Duration,
 }

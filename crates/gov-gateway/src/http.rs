@@ -25,6 +25,7 @@ mod check;
 mod guard;
 mod healthz;
 pub mod listener;
+mod log;
 mod metrics;
 mod page;
 mod people;
@@ -34,7 +35,7 @@ mod readyz;
 mod tokens;
 mod whoami;
 
-pub use self::{guard::Guard, problem::Problem};
+pub use self::{guard::Guard, log::ServedLog, problem::Problem};
 use crate::{
     approvals::Desk,
     check::Gate,
@@ -56,6 +57,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Knows the policies, and changes which one is active.
     pub policies: Policies,
+    /// The signed log, for outsiders.
+    pub log: ServedLog,
     /// Where audit events are found.
     pub event_store: Arc<dyn AuditEventStore>,
     /// Where agents' requests meet people's answers.
@@ -133,6 +136,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/approvals/{id}/decision", post(approvals::decide))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
+        .route("/log/{*path}", get(log::get))
         .merge(page::routes())
         .route("/healthz", get(healthz::healthz))
         .route("/readyz", get(readyz::readyz))

@@ -23,6 +23,8 @@ pub enum Route {
     Approvals,
     /// `/v1/audit` and below.
     Audit,
+    /// `/log` and below.
+    Log,
     /// `/v1/people`, `/v1/agents` and `/v1/whoami`.
     People,
     /// `/healthz`, `/readyz` and `/metrics`.
@@ -34,12 +36,13 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::Check, "check"),
         (Self::Tokens, "tokens"),
         (Self::Policies, "policies"),
         (Self::Approvals, "approvals"),
         (Self::Audit, "audit"),
+        (Self::Log, "log"),
         (Self::People, "people"),
         (Self::Watch, "watch"),
         (Self::Page, "page"),
@@ -54,6 +57,7 @@ impl Route {
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
             "/" | "/live" | "/login" | "/logout" => Self::Page,
             _ if path.starts_with("/v1/audit/") => Self::Audit,
+            _ if path.starts_with("/log/") => Self::Log,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
             _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,

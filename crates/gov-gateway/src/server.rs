@@ -42,7 +42,7 @@ use crate::{
     feed::GatewayFeed,
     generation::Memory,
     http::{
-        Door, Guard, Parts,
+        Door, Guard, Parts, ServedLog,
         approvals::LONGEST_WAIT,
         listener::{self, Limits},
     },
@@ -191,6 +191,7 @@ impl Server {
             directory,
             registry,
             policies,
+            log: ServedLog { signed: log.signed.clone(), public: config.log.public },
             event_store: event_work.store(),
             desk: approvals.desk.clone(),
             longest_wait: longest_wait(config.server.request_timeout),

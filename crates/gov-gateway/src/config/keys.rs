@@ -157,6 +157,12 @@ pub static KEYS: &[Key] = &[
         "the part of the signed log's name before `/gov/e<n>`, fixed when the log is made; not set: `localhost.invalid/<16 hex digits>`",
     ),
     key(
+        "log.public",
+        Slot::Switch(|it| &mut it.log.public),
+        "false",
+        "reading the signed log at `/log/…` needs no token; its entries name agents, rules and reasons, and hold no payloads",
+    ),
+    key(
         "log.flush_timeout",
         Slot::Span {
             at: |it| &mut it.log.flush_timeout,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::{body::Body, http::Request};
 use gov_core::{AuditEventKind, Clock, Redactor, SystemClock, Timestamp};
-use gov_deferred_audit::LogRecord;
+use gov_deferred_audit::{LogConfig, LogRecord, SignedLog};
 use gov_escalation::{
     Approvals, approvals::ApprovalsConfig, chain::Chain, store::memory::MemoryApprovalStore,
 };
@@ -15,7 +15,7 @@ use gov_gateway::{
     config::{Config, RefusalDurability},
     data_dir::DataDir,
     events::{Events, EventsConfig},
-    http::{Door, Guard, Parts},
+    http::{Door, Guard, Parts, ServedLog},
     identity::Directory,
     meters::Meters,
     page::{Page, log_status::LogStatus},
@@ -160,7 +160,9 @@ async fn start_with(
     if policy {
         gate.activate(PolicySet::compile(Starter::Balanced.text(), 1).unwrap());
     }
+    let signed = SignedLog::open(LogConfig::in_dir(dir.path()), Arc::clone(&clock)).await.unwrap();
     let parts = Parts {
+        log: ServedLog { signed, public: false },
         gate: Arc::new(gate),
         directory,
         registry,
