@@ -148,7 +148,10 @@ mod tests {
     use crate::tlog::leaf_hash;
     use crate::{
         store::StoredEntry,
-        tlog::tile::{FullTile, tiles_of},
+        tlog::{
+            leaf_hash,
+            tile::{FullTile, tiles_of},
+        },
     };
 
     /// A log whose entries are its sequence numbers.
