@@ -119,6 +119,12 @@ pub(crate) trait LogRows: TreeRows {
 
     /// How many rows of a kind an epoch has beyond its `size`: entries, then payloads, then tiles.
     fn beyond(&mut self, epoch: u64, size: u64) -> Result<[u64; 3], StoreError>;
+
+    /// How many rows of a kind lie in epochs after the `last`: entries, then payloads, then tiles.
+    fn after_epoch(&mut self, last: u64) -> Result<[u64; 3], StoreError>;
+
+    /// The first entry of an epoch whose row is filed under another id than its own: its `seq`.
+    fn misfiled(&mut self, epoch: u64) -> Result<Option<u64>, StoreError>;
 }
 
 /// A stored tile as hashes, if it is full.

@@ -181,6 +181,33 @@ impl LogRows for &Connection {
             )?,
         ])
     }
+
+    fn after_epoch(&mut self, last: u64) -> Result<[u64; 3], StoreError> {
+        let count = |sql: &str, after: i64| -> Result<u64, StoreError> {
+            let count: i64 = self.prepare_cached(sql)?.query_row([after], |row| row.get(0))?;
+            Ok(count.try_into()?)
+        };
+        let next = place(last + 1, 0)?;
+        Ok([
+            count("select count(*) from audit_log_entry where place >= ?1", next)?,
+            count("select count(*) from audit_log_payload where place >= ?1", next)?,
+            count("select count(*) from audit_log_tile where epoch > ?1", integer(last)?)?,
+        ])
+    }
+
+    fn misfiled(&mut self, epoch: u64) -> Result<Option<u64>, StoreError> {
+        // In an entry these bytes are its own id: within a text a quote has its escape before it.
+        let first: Option<i64> = self
+            .prepare_cached(
+                "select place from audit_log_entry
+                 where place > ?1 and place < ?2 and instr(
+                     entry, cast(',\"id\":\"rec_' || lower(hex(record_id)) || '\"' as blob)
+                 ) = 0 order by place limit 1",
+            )?
+            .query_row([place(epoch, 0)?, place(epoch + 1, 0)?], |row| row.get(0))
+            .optional()?;
+        Ok(first.map(at).transpose()?.map(|(_, seq)| seq))
+    }
 }
 
 /// Begins an epoch.

@@ -119,6 +119,20 @@ impl Source for DatabaseSource<'_> {
                 report.find(Which::Integrity, (epoch, Some(size)), what, why);
             }
         }
+        // By its id a record is known when it comes again, and found when it is asked for.
+        if let Some(seq) = self.rows.misfiled(epoch)? {
+            let why = "it is filed under another id than its own";
+            report.find(Which::Integrity, (epoch, seq.checked_sub(1)), "record_id", why);
+        }
+        if self.heads.last().is_some_and(|last| last.epoch == epoch) {
+            let after = self.rows.after_epoch(epoch)?;
+            for (what, count) in ["entry", "payload", "tile"].into_iter().zip(after) {
+                if count > 0 {
+                    let why = format!("{count} rows lie in epochs that have no head");
+                    report.find(Which::Integrity, (epoch, None), what, why);
+                }
+            }
+        }
         let head = self.head(epoch);
         let fits = head.is_some_and(|head| {
             let Some(note) = &head.note else { return head.size == 0 };

@@ -97,6 +97,8 @@ impl Fixture {
             path.push(suffix);
             let _ = fs::remove_file(path);
         }
+        // A file that is cut before it is written again waits for the disk; a new one does not.
+        let _ = fs::remove_file(&self.config.database);
         fs::write(&self.config.database, bytes).unwrap();
     }
 

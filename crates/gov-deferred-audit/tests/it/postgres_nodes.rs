@@ -6,7 +6,7 @@ use gov_deferred_audit::{
     export::{ExportOptions, export_postgres},
     lookup::{RecordPlace, find_record_postgres},
     signed_log::conformance::{Deployment as _, append, in_batches, whole},
-    verify::{VerifyOptions, verify_export},
+    verify::{Verdict, VerifyOptions, verify_export},
 };
 
 use crate::nodes::{Nodes, until_dead};
@@ -236,4 +236,20 @@ async fn an_export_is_judged_whole_and_any_record_is_found_in_the_database() {
     assert_eq!(find_record_postgres(&it.pool, it.record(0).id).await.unwrap(), None);
     it.tamper("update audit_log_entry set entry = entry || '\\x20'::bytea where seq = 77").await;
     assert_eq!(it.judge(1).await.first_bad().unwrap().index, Some(76));
+}
+
+#[tokio::test]
+async fn rows_that_only_the_database_knows_of_are_judged_too() {
+    let misfiled = "update audit_log_entry set record_id = gen_random_uuid() where seq = 8";
+    let stray = "insert into audit_log_entry values (2, 1, gen_random_uuid(), '\\x00'::bytea)";
+    for (sql, index, what) in [(misfiled, Some(7), "record_id"), (stray, None, "entry")] {
+        let Some(it) = Nodes::new().await else { return };
+        append(&it.node(0).await, &it.records(10)).await;
+        it.assert_verifies().await;
+        it.tamper(sql).await;
+        let report = it.judge(1).await;
+        let found = report.first_bad().unwrap();
+        assert_eq!((found.index, found.what.as_str()), (index, what));
+        assert!(matches!(report.integrity, Verdict::Failed(_)));
+    }
 }

@@ -15,11 +15,11 @@ use gov_deferred_audit::{
 
 use crate::fixture::{Fixture, append};
 
-async fn accept(it: &Fixture) -> Result<Accepted, OpenError> {
+pub(crate) async fn accept(it: &Fixture) -> Result<Accepted, OpenError> {
     accept_rollback(it.config.clone(), &it.clock, "the disk died").await
 }
 
-async fn grow(it: &Fixture, count: u64) {
+pub(crate) async fn grow(it: &Fixture, count: u64) {
     let log = it.open().await;
     let batch: Vec<_> = (0..count).map(|n| it.record(n)).collect();
     append(&log, &batch).await;

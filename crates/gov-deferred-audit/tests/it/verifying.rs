@@ -170,6 +170,12 @@ async fn the_first_bad_index_and_field_are_named() {
         ),
         ("delete from audit_log_tile".into(), Which::Completeness, 0, "tile/0/000"),
         (
+            "update audit_log_entry set record_id = zeroblob(16) where seq = 8".into(),
+            Which::Integrity,
+            7,
+            "record_id",
+        ),
+        (
             "insert into audit_log_entry values (1 << 40 | 301, zeroblob(16), x'00')".into(),
             Which::Integrity,
             300,

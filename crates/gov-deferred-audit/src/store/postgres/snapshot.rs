@@ -116,10 +116,43 @@ impl LogRows for Snapshot {
             .bind(integer(size)?)
             .fetch_one(connection)
             .await?;
-            let count = |column| Ok::<u64, StoreError>(row.try_get::<i64, _>(column)?.try_into()?);
-            Ok([count("entries")?, count("payloads")?, count("tiles")?])
+            counts(&row)
         })
     }
+
+    fn after_epoch(&mut self, last: u64) -> Result<[u64; 3], StoreError> {
+        self.wait(async |connection| {
+            let row = sqlx::query(
+                "select
+                     (select count(*) from audit_log_entry where epoch > $1) as entries,
+                     (select count(*) from audit_log_payload where epoch > $1) as payloads,
+                     (select count(*) from audit_log_tile where epoch > $1) as tiles",
+            )
+            .bind(integer(last)?)
+            .fetch_one(connection)
+            .await?;
+            counts(&row)
+        })
+    }
+
+    fn misfiled(&mut self, epoch: u64) -> Result<Option<u64>, StoreError> {
+        self.wait(async |connection| {
+            // In an entry these bytes are its own id: within a text a quote has its escape before
+            // it.
+            let sql = "select seq from audit_log_entry
+                       where epoch = $1 and position(convert_to(
+                           ',\"id\":\"rec_' || replace(record_id::text, '-', '') || '\"', 'UTF8'
+                       ) in entry) = 0 order by seq limit 1";
+            let row = sqlx::query(sql).bind(integer(epoch)?).fetch_optional(connection).await?;
+            row.map(|row| Ok(row.try_get::<i64, _>("seq")?.try_into()?)).transpose()
+        })
+    }
+}
+
+/// Of entries, payloads and tiles.
+fn counts(row: &PgRow) -> Result<[u64; 3], StoreError> {
+    let count = |column| Ok::<u64, StoreError>(row.try_get::<i64, _>(column)?.try_into()?);
+    Ok([count("entries")?, count("payloads")?, count("tiles")?])
 }
 
 fn payload(row: &PgRow) -> Result<StoredPayload, StoreError> {
