@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     queue::SubmitError,
-    record::{LogRecord, TooLarge, Verdict},
+    record::{LogRecord, MAX_POLICY_VERSION, TooLarge, Verdict},
 };
 
 /// How deep the JSON of an action may nest, as at the border (`gov_core::json`).
@@ -95,10 +95,11 @@ impl DeferredAuditEvent {
     ///
     /// # Errors
     ///
-    /// [`SubmitError::TooLarge`] if the action nests deeper than [`MAX_NESTING`];
+    /// [`SubmitError::TooLarge`] if the action nests deeper than [`MAX_NESTING`], or has a number
+    /// beyond ±(2⁵³ - 1);
     /// [`SubmitError::Seal`] if the operating system gives no randomness for the salt.
     pub fn into_record(self, id: RecordId) -> Result<LogRecord, SubmitError> {
-        check_nesting(&self.action)?;
+        check_json(&self.action)?;
         let digest = ActionDigest::of(&self.agent_id, None, &self.action, None)
             .map_err(gov_core::payload::SealError::from)?;
         let payload = Payload::seal(&Content { action: &self.action })?;
@@ -128,20 +129,42 @@ impl DeferredAuditEvent {
     }
 }
 
-/// Whatever walks JSON does so on the stack, which a deep enough one overflows.
-pub(crate) fn check_nesting(action: &AgentAction) -> Result<(), TooLarge> {
+/// Whether the action's JSON nests no deeper, and its numbers are no larger, than at the border.
+///
+/// Whatever walks JSON does so on the stack, which a deep enough one overflows; and the canonical
+/// form rounds larger numbers, so that two actions would be one.
+pub(crate) fn check_json(action: &AgentAction) -> Result<(), TooLarge> {
     let mut level: Vec<&Value> = match action {
         AgentAction::ToolCall { arguments: value, .. }
         | AgentAction::Custom { payload: value, .. } => vec![value],
+        AgentAction::FilesystemWrite { byte_estimate: Some(bytes), .. } => {
+            return within_number(*bytes);
+        }
         _ => return Ok(()),
     };
+    level.iter().try_for_each(|it| check_number(it))?;
     for _ in 0..MAX_NESTING {
-        level = level.into_iter().flat_map(inside).filter(|it| is_nested(it)).collect();
+        level = level.into_iter().flat_map(inside).collect();
+        level.iter().try_for_each(|it| check_number(it))?;
+        level.retain(|it| is_nested(it));
         if level.is_empty() {
             return Ok(());
         }
     }
     Err(TooLarge { what: "nesting", limit: MAX_NESTING, got: MAX_NESTING + 1 })
+}
+
+fn check_number(value: &Value) -> Result<(), TooLarge> {
+    let Value::Number(number) = value else { return Ok(()) };
+    let whole = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+    let beyond = || number.as_f64().is_some_and(|it| it.abs() > gov_core::json::MAX_NUMBER);
+    within_number(whole.unwrap_or_else(|| if beyond() { u64::MAX } else { 0 }))
+}
+
+fn within_number(got: u64) -> Result<(), TooLarge> {
+    // 2⁵³ - 1, like every number here.
+    let limit = MAX_POLICY_VERSION;
+    if got > limit { Err(TooLarge { what: "number", limit, got }) } else { Ok(()) }
 }
 
 fn is_nested(value: &Value) -> bool {
@@ -158,6 +181,8 @@ fn inside(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -169,8 +194,27 @@ mod tests {
             }
             AgentAction::Custom { custom_kind: "c".into(), payload: value }
         };
-        assert_eq!(check_nesting(&nested(MAX_NESTING)), Ok(()));
-        assert_eq!(check_nesting(&nested(MAX_NESTING + 1)).unwrap_err().what, "nesting");
+        assert_eq!(check_json(&nested(MAX_NESTING)), Ok(()));
+        assert_eq!(check_json(&nested(MAX_NESTING + 1)).unwrap_err().what, "nesting");
+    }
+
+    #[test]
+    fn a_number_that_the_canonical_form_would_round_is_refused_wherever_it_stands() {
+        let largest = 9_007_199_254_740_991_i64;
+        for good in [json!(largest), json!([-largest]), json!({"a": [0.5, 1e-300]})] {
+            let action = AgentAction::Custom { custom_kind: "c".into(), payload: good };
+            assert_eq!(check_json(&action), Ok(()));
+        }
+        for bad in
+            [json!(largest + 1), json!([[-largest - 1]]), json!({"a": u64::MAX}), json!(1e300)]
+        {
+            let action =
+                AgentAction::ToolCall { server: None, tool: "t".into(), arguments: bad.clone() };
+            assert_eq!(check_json(&action).unwrap_err().what, "number", "{bad}");
+        }
+        let path = gov_core::ActionPath::new("/a");
+        let action = AgentAction::FilesystemWrite { path, byte_estimate: Some(u64::MAX) };
+        assert_eq!(check_json(&action).unwrap_err().got, u64::MAX);
     }
 
     fn refusal() -> DeferredAuditEvent {

@@ -20,7 +20,7 @@ pub use self::{
     receiver::DeferredAuditReceiver,
 };
 use crate::{
-    event::{DeferredAuditEvent, check_nesting},
+    event::{DeferredAuditEvent, check_json},
     metrics::{Balance, DeferredAuditMetrics},
     record::LogRecord,
     spool::recover::{self, Recovered},
@@ -144,7 +144,7 @@ impl DeferredAuditQueue {
         action: &AgentAction,
         decision: &Decision,
     ) -> bool {
-        if check_nesting(action).is_err() {
+        if check_json(action).is_err() {
             return !decision.is_refusal() || self.reject();
         }
         let now = self.shared.clock.now();

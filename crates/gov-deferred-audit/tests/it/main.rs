@@ -6,6 +6,8 @@
     reason = "the helpers of these tests panic as the tests themselves may"
 )]
 
+mod answers;
+mod anything;
 mod appending;
 mod dead_letters;
 mod exported_metrics;
@@ -33,6 +35,7 @@ mod rotations;
 mod submit;
 mod supervise;
 mod support;
+mod tails;
 mod torture;
 mod toy_component;
 mod tree_agrees_with_ct_merkle;

@@ -199,13 +199,7 @@ impl fmt::Display for Tally {
 
 /// The head of the last epoch, as it is stored.
 fn head(it: &Fixture) -> OldHead {
-    let connection = Connection::open(&it.config.database).unwrap();
-    let sql = "select size, root, note from audit_log_checkpoint where epoch = 2";
-    let head = connection.query_row(sql, [], |row| {
-        let size = row.get::<_, i64>(0)?.unsigned_abs();
-        Ok(OldHead { epoch: 2, size, root: row.get(1)?, note: row.get(2)? })
-    });
-    head.unwrap()
+    OldHead::read(&Connection::open(&it.config.database).unwrap(), 2)
 }
 
 async fn grown(it: &Fixture, count: u64) -> OldHead {

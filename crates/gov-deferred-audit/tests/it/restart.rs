@@ -73,7 +73,7 @@ async fn a_torn_last_frame_is_cut_wherever_it_tears_and_the_frames_before_it_are
         it.spool_bytes()
     };
     let last = frame_starts(&whole)[2];
-    for end in (last..whole.len()).step_by(7).chain([last + 1, whole.len() - 1]) {
+    for end in last..whole.len() {
         let it = Fixture::new();
         std::fs::write(&it.config.spool, &whole[..end]).unwrap();
         it.flush().await;

@@ -32,8 +32,8 @@ async fn a_panic_in_the_sink_costs_nothing() {
 
 #[tokio::test]
 async fn a_poisonous_record_is_found_and_dead_lettered_alone_wherever_it_stands() {
-    for place in [0, 1, 127, 128, 200, 255] {
-        let it = Fixture::new();
+    for place in 0..256 {
+        let it = Fixture::without_waits();
         let (queue, receiver) = it.open();
         let records = records(256);
         it.log.lock().poison.insert(records[place].id);

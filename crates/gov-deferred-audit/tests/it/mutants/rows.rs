@@ -29,6 +29,16 @@ pub(crate) struct OldHead {
 }
 
 impl OldHead {
+    /// The head as it is stored now.
+    pub(crate) fn read(connection: &Connection, epoch: u64) -> Self {
+        let sql = "select size, root, note from audit_log_checkpoint where epoch = ?1";
+        let head = connection.query_row(sql, [i64::try_from(epoch).unwrap()], |row| {
+            let size = row.get::<_, i64>(0)?.unsigned_abs();
+            Ok(Self { epoch, size, root: row.get(1)?, note: row.get(2)? })
+        });
+        head.unwrap()
+    }
+
     /// The SQL that puts it back, without the rows behind it.
     pub(crate) fn sql(&self) -> String {
         format!(
