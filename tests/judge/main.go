@@ -1,18 +1,22 @@
 // Judges an exported log with Go's own sumdb packages: an outside tool, sharing no code with gov.
 //
-//	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go EXPORT_DIR [VKEY]
+//	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go [-pruned-below N] EXPORT_DIR [VKEY]
 //
 // Signatures, tree hashes and tile authentication are golang.org/x/mod's. This file only maps the
 // tile paths of C2SP tlog-tiles to Go's, splits entry bundles, and reads the checkpoint's body,
-// which Go's own reader would want to begin with go.sum's origin. Prints "N records ok" and exits
-// 0, or says what is wrong first and exits 1.
+// which Go's own reader would want to begin with go.sum's origin. Bundles that lie below index N
+// may be missing; their leaf hashes are proven from the tiles all the same. Prints "N records ok"
+// and exits 0, or says what is wrong first and exits 1.
 package main
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,14 +30,20 @@ const height = 8
 const width = 1 << height
 
 func main() {
-	if len(os.Args) < 2 || len(os.Args) > 3 {
-		fail(fmt.Errorf("usage: judge EXPORT_DIR [VKEY]"))
+	prunedBelow := flag.Int64("pruned-below", 0, "the index below which bundles may be missing")
+	flag.Parse()
+	if flag.NArg() < 1 || flag.NArg() > 2 {
+		fail(fmt.Errorf("usage: judge [-pruned-below N] EXPORT_DIR [VKEY]"))
 	}
-	records, err := judge(os.Args[1], os.Args[2:])
+	records, pruned, err := judge(flag.Arg(0), flag.Args()[1:], *prunedBelow)
 	if err != nil {
 		fail(err)
 	}
-	fmt.Printf("%d records ok\n", records)
+	fmt.Printf("%d records ok", records)
+	if pruned > 0 {
+		fmt.Printf(", the entries of %d are pruned", pruned)
+	}
+	fmt.Println()
 }
 
 func fail(err error) {
@@ -41,10 +51,10 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-func judge(dir string, trusted []string) (int64, error) {
+func judge(dir string, trusted []string, prunedBelow int64) (records, pruned int64, err error) {
 	tree, err := readCheckpoint(dir, trusted)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	// Every hash that this reader returns is proven against the checkpoint's root.
 	proven := tlog.TileHashReader(tree, tiles(dir))
@@ -54,8 +64,9 @@ func judge(dir string, trusted []string) (int64, error) {
 			count = width
 		}
 		entries, err := readBundle(dir, first/width, int(count))
-		if err != nil {
-			return 0, err
+		isPruned := errors.Is(err, fs.ErrNotExist) && first+count <= prunedBelow
+		if err != nil && !isPruned {
+			return 0, 0, err
 		}
 		indexes := make([]int64, count)
 		for i := range indexes {
@@ -63,15 +74,19 @@ func judge(dir string, trusted []string) (int64, error) {
 		}
 		hashes, err := proven.ReadHashes(indexes)
 		if err != nil {
-			return 0, fmt.Errorf("records %d..%d: %w", first, first+count-1, err)
+			return 0, 0, fmt.Errorf("records %d..%d: %w", first, first+count-1, err)
+		}
+		if isPruned {
+			pruned += count
+			continue
 		}
 		for i, entry := range entries {
 			if tlog.RecordHash(entry) != hashes[i] {
-				return 0, fmt.Errorf("record %d: the tree holds another hash", first+int64(i))
+				return 0, 0, fmt.Errorf("record %d: the tree holds another hash", first+int64(i))
 			}
 		}
 	}
-	return tree.N, nil
+	return tree.N, pruned, nil
 }
 
 func readCheckpoint(dir string, trusted []string) (tlog.Tree, error) {

@@ -36,7 +36,7 @@ pub(crate) const CURL: Need = Need {
 
 pub(crate) const PYTHON_VENV: Need = Need {
     what: "Python's venv",
-    reason: "a Python package is the second opinion on canonical JSON",
+    reason: "Python packages are the second opinion on canonical JSON and on our exported log",
     package: "python3-venv",
     is_there: || python::has_venv(),
 };

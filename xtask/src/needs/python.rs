@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::workspace;
 
-/// Package, version, module: a second implementation of RFC 8785.
-const PACKAGES: &[(&str, &str, &str)] = &[("rfc8785", "0.1.4", "rfc8785")];
+/// Package, version, module: a judge of exported logs, and a second implementation of RFC 8785.
+const PACKAGES: &[(&str, &str, &str)] =
+    &[("metamorphic-log", "0.1.11", "metamorphic_log"), ("rfc8785", "0.1.4", "rfc8785")];
 
 /// Whether the machine's Python can make an environment.
 pub(super) fn has_venv() -> bool {

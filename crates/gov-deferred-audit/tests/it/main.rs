@@ -22,6 +22,7 @@ mod mutation_matrix;
 mod nodes;
 mod opening;
 mod outside_copies;
+mod outside_judges;
 mod postgres_kills;
 mod postgres_nodes;
 mod postgres_rollbacks;
