@@ -145,7 +145,6 @@ impl Nodes<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tlog::leaf_hash;
     use crate::{
         store::StoredEntry,
         tlog::{
