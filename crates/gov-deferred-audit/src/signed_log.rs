@@ -43,6 +43,8 @@ mod places;
 mod postgres;
 mod pruning;
 mod reading;
+#[cfg(feature = "sqlite")]
+mod restoring;
 mod rollback;
 mod rotation;
 mod scrub;
@@ -68,7 +70,11 @@ pub use self::{
     sink::{APPEND_UNIQUE_RACE_MAX_RETRIES, SignedEventsSink, SqliteSignedEventsSink},
 };
 #[cfg(feature = "sqlite")]
-pub use self::{rollback::accept_rollback, rotation::rotate_key};
+pub use self::{
+    restoring::{RestoreError, Restored, restore_tail},
+    rollback::accept_rollback,
+    rotation::rotate_key,
+};
 #[cfg(feature = "postgres")]
 pub use self::{rollback::accept_rollback_postgres, rotation::rotate_key_postgres};
 

@@ -132,6 +132,21 @@ impl KeyDir {
             .map_err(|source| KeyFileError::Malformed { path, source })
     }
 
+    /// Reads the public key of `epoch`, which is needed when the private one is long gone.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`]; [`KeyFileError::Missing`] if there is no such file.
+    pub fn require_public(&self, epoch: u64) -> Result<VerifierKey, KeyFileError> {
+        let path = self.public_key_path(epoch);
+        let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => KeyFileError::Missing(path.clone()),
+            _ => KeyFileError::Io { path: path.clone(), source },
+        })?;
+        let key = text.strip_suffix('\n').unwrap_or(&text).parse();
+        key.map_err(|source| KeyFileError::Malformed { path, source })
+    }
+
     /// Reads the key of `epoch`, which is named `origin`.
     ///
     /// # Errors

@@ -9,13 +9,13 @@ use crate::tlog::{cosignature::WitnessKey, key::VerifierKey};
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod database;
-mod directory;
+pub(crate) mod directory;
 mod entries;
 mod epoch_check;
 mod handover;
 mod pruning;
 mod report;
-mod source;
+pub(crate) mod source;
 mod walk;
 mod witnesses;
 

@@ -188,7 +188,7 @@ impl Opened {
 }
 
 /// Reads the outside copy; blocks.
-fn open_copy(places: &LogPlaces) -> Result<(OutsideCopy, Found), OpenError> {
+pub(super) fn open_copy(places: &LogPlaces) -> Result<(OutsideCopy, Found), OpenError> {
     if let Some(domain) = &places.domain {
         epoch::check_domain(domain).map_err(OpenError::Domain)?;
     }

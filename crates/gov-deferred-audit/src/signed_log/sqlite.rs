@@ -212,6 +212,14 @@ impl SqliteLog {
         if written.await? { Ok(()) } else { Err(OpenError::Moved) }
     }
 
+    /// Runs a job that decides by itself what its errors are.
+    pub(super) async fn transact<T: Send + 'static, E: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, WriteError<E>> {
+        self.database.writer.write(Sync::Full, job).await
+    }
+
     pub(super) async fn close(self) {
         self.database.close().await;
     }

@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// The directory of an export, current epoch and older ones.
-pub(super) struct Directory {
+pub(crate) struct Directory {
     root: PathBuf,
     current: u64,
 }
 
 impl Directory {
-    pub(super) fn open(root: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn open(root: &Path) -> Result<Self, SourceError> {
         match fs::metadata(root.join("checkpoint")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(SourceError::NoLog(root.display().to_string()))

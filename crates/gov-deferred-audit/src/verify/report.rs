@@ -128,7 +128,7 @@ pub enum KeySource {
 }
 
 impl Report {
-    pub(super) fn new(options: &VerifyOptions) -> Self {
+    pub(crate) fn new(options: &VerifyOptions) -> Self {
         let keys = if options.keys.is_some() { KeySource::Given } else { KeySource::BesideTheLog };
         Self {
             integrity: Verdict::Ok,

@@ -66,7 +66,7 @@ pub(super) enum BundleOf {
 }
 
 /// The payloads of one bundle.
-pub(super) enum PayloadsOf {
+pub(crate) enum PayloadsOf {
     /// None of this epoch is kept here.
     NotKept,
     /// They should be here and are not.
@@ -78,7 +78,7 @@ pub(super) enum PayloadsOf {
 }
 
 /// Hands out what is stored, unjudged.
-pub(super) trait Source {
+pub(crate) trait Source {
     /// The epochs, ascending; what hinders finding them goes into the report.
     fn epochs(&mut self, report: &mut Report) -> Result<Vec<u64>, SourceError>;
 

@@ -30,6 +30,7 @@ mod postgres_rotations;
 mod pruned_verdicts;
 mod pruning;
 mod restart;
+mod restoring;
 mod rollbacks;
 mod rolled_copies;
 mod rotations;
