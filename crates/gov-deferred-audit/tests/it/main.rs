@@ -29,6 +29,7 @@ mod postgres_rollbacks;
 mod postgres_rotations;
 mod pruned_verdicts;
 mod pruning;
+mod quarantined;
 mod restart;
 mod restoring;
 mod rollbacks;

@@ -16,8 +16,8 @@ use gov_deferred_audit::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    dead_letters::quarantine,
     fixture::append,
+    quarantined::quarantine,
     support::records,
     torture::{
         child::{self, say},
