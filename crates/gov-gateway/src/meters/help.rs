@@ -58,6 +58,21 @@ pub static HELP: &[(&str, Kind, &str)] = &[
         "Records kept whole in the dead letters or the quarantine.",
     ),
     (
+        "gov_deferred_audit_dlq_replayed_total",
+        Kind::Counter,
+        "Dead letters that entered the signed log later.",
+    ),
+    (
+        "gov_deferred_audit_dlq_discarded_total",
+        Kind::Counter,
+        "Dead letters that a person gave up.",
+    ),
+    (
+        "gov_deferred_audit_dlq_size",
+        Kind::Gauge,
+        "Dead letters in the table, as far as this process knows.",
+    ),
+    (
         "gov_deferred_audit_drainer_panics_total",
         Kind::Counter,
         "Panics of the sink; each cost a restart, not a record.",
