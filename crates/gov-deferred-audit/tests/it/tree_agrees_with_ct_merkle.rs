@@ -6,10 +6,12 @@ use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use gov_deferred_audit::tlog::{
     Hash,
     edge::{Edge, complete_root},
-    leaf_hash, proof,
+    leaf_hash, node_hash, proof,
 };
 use proptest::prelude::*;
 use sha2::Sha256;
+
+use crate::model::Dice;
 
 struct Leaves(Vec<Hash>);
 
@@ -74,6 +76,68 @@ proptest! {
             prop_assert!(!proof::verify_consistency(&proof, old, (size, &forged)));
             for cut in 0..proof.len() {
                 prop_assert!(!proof::verify_consistency(&proof[..cut], old, new));
+            }
+        }
+    }
+}
+
+/// All complete subtrees of a growing tree, level by level.
+#[derive(Default)]
+struct Subtrees(Vec<Vec<Hash>>);
+
+impl Subtrees {
+    fn push(&mut self, leaf: Hash) {
+        let mut node = leaf;
+        for level in 0.. {
+            if self.0.len() == level {
+                self.0.push(Vec::new());
+            }
+            self.0[level].push(node);
+            let [.., left, right] = self.0[level][..] else { return };
+            if !self.0[level].len().is_multiple_of(2) {
+                return;
+            }
+            node = node_hash(&left, &right);
+        }
+    }
+}
+
+impl proof::NodeReader for Subtrees {
+    type Error = Infallible;
+
+    fn node(&mut self, height: u32, index: u64) -> Result<Hash, Infallible> {
+        Ok(self.0[height as usize][usize::try_from(index).unwrap()])
+    }
+}
+
+#[test]
+fn a_hundred_thousand_proofs_at_random_sizes_are_those_of_ct_merkle() {
+    let (mut pairs, mut dice) = (0, Dice::of(70_000));
+    while pairs < 100_000 {
+        let mut theirs = MemoryBackedTree::<Sha256, Vec<u8>>::new();
+        let (mut ours, mut size) = (Subtrees::default(), 0);
+        let largest = 1 + dice.roll(3_000);
+        while size < largest {
+            for _ in 0..=dice.roll(9) {
+                theirs.push(entry(largest, size));
+                ours.push(leaf_hash(&entry(largest, size)));
+                size += 1;
+            }
+            assert_eq!(proof::root(&mut ours, size).unwrap()[..], theirs.root().as_bytes()[..]);
+            for _ in 0..5 {
+                let index = dice.roll(size);
+                let at = usize::try_from(index).unwrap();
+                let proof = proof::inclusion(&mut ours, index, size).unwrap();
+                let wanted = theirs.prove_inclusion(at);
+                assert_eq!(proof.as_flattened(), wanted.as_bytes(), "{index} in {size}");
+                let old = index + 1;
+                let added = usize::try_from(size - old).unwrap();
+                if added > 0 {
+                    let proof = proof::consistency(&mut ours, old, size).unwrap();
+                    let wanted = theirs.prove_consistency(added);
+                    assert_eq!(proof.as_flattened(), wanted.as_bytes(), "{old} to {size}");
+                }
+                pairs += 1;
             }
         }
     }
