@@ -124,7 +124,7 @@ fn a_hundred_thousand_proofs_at_random_sizes_are_those_of_ct_merkle() {
                 size += 1;
             }
             assert_eq!(proof::root(&mut ours, size).unwrap()[..], theirs.root().as_bytes()[..]);
-            for _ in 0..5 {
+            for _ in 0..10 {
                 let index = dice.roll(size);
                 let at = usize::try_from(index).unwrap();
                 let proof = proof::inclusion(&mut ours, index, size).unwrap();
