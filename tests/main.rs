@@ -22,6 +22,7 @@ mod judge;
 mod killed;
 mod page;
 mod place;
+mod proved;
 mod refused;
 mod rolled_back;
 mod server;

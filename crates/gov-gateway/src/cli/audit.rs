@@ -8,6 +8,7 @@ mod accept_rollback;
 mod events;
 mod export;
 mod place;
+mod receipt;
 mod report;
 mod verify;
 
@@ -22,6 +23,8 @@ pub enum Audit {
     Verify(verify::Verify),
     /// Write the log as static files that outside tools verify; also while the server runs.
     Export(export::Export),
+    /// Write the proof that the log holds one record; also while the server runs.
+    Receipt(Box<receipt::Receipt>),
     /// Accept that records were lost: the log goes on as a new epoch that says so.
     AcceptRollback(accept_rollback::AcceptRollback),
 }
@@ -37,6 +40,7 @@ impl Audit {
             Self::Events(it) => it.run(),
             Self::Verify(it) => it.run(),
             Self::Export(it) => it.run(),
+            Self::Receipt(it) => it.run(),
             Self::AcceptRollback(it) => it.run(),
         }
     }

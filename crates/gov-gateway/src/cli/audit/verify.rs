@@ -48,10 +48,13 @@ pub struct Verify {
     /// Do not count losses that a handover to this epoch, or an earlier one, admits.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from_epoch: u64,
-    /// Verify a receipt (`tlog-proof`) of one entry instead of a whole log; needs `--entry`.
+    /// Judge a receipt (C2SP tlog-proof) of one record instead of a whole log.
+    ///
+    /// Needs the record's entry, `--entry`, and the log's public key, `--key`, and neither the log
+    /// nor a data directory. `gov audit receipt` writes receipt and entry.
     #[arg(long, value_name = "FILE", requires_all = ["entry", "keys"])]
     receipt: Option<PathBuf>,
-    /// The entry that the receipt is about, its exact bytes.
+    /// The entry that the receipt is about: its exact bytes, as in the log.
     #[arg(long, value_name = "FILE", requires = "receipt")]
     entry: Option<PathBuf>,
     #[command(flatten)]
@@ -161,7 +164,7 @@ impl Verify {
     }
 }
 
-fn failure(error: SourceError) -> Failure {
+pub(super) fn failure(error: SourceError) -> Failure {
     let exit = match error {
         SourceError::Schema(error) => return offline::schema(error),
         SourceError::NoLog(_) | SourceError::File { .. } => Exit::Unreachable,
