@@ -130,9 +130,10 @@ struct Inner {
 }
 
 /// What is wrong at the moment beside that, by part.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Trouble {
     copying: Option<String>,
+    scrubbing: Option<String>,
 }
 
 impl SignedLog {
@@ -307,20 +308,23 @@ impl Health for SignedLog {
         "audit_log"
     }
 
-    /// Dead while nothing can be appended; degraded while the outside copy cannot be written, and
-    /// while dead letters lie there, as far as this process knows: it counts them when it opens the
-    /// log, when one lands or leaves by its hand, and when [`dlq_size`](Self::dlq_size) is asked.
+    /// Dead while nothing can be appended; degraded while scrubbing finds what was not signed so,
+    /// while the outside copy cannot be written, and while dead letters lie there, as far as this
+    /// process knows: it counts them when it opens the log, when one lands or leaves by its hand,
+    /// and when [`dlq_size`](Self::dlq_size) is asked.
     fn health(&self) -> HealthState {
-        let failing = self.inner.failing.borrow().clone();
-        match (failing, &self.inner.trouble.lock().copying) {
-            (Some(failing), _) => HealthState::Dead(failing.why),
-            (None, Some(reason)) => HealthState::Degraded(reason.clone()),
-            (None, None) => match self.inner.letters.lying() {
-                0 => HealthState::Healthy,
-                lying => HealthState::Degraded(format!(
-                    "{lying} records lie in the dead letters: see `gov audit dlq list`"
-                )),
-            },
+        if let Some(failing) = self.inner.failing.borrow().clone() {
+            return HealthState::Dead(failing.why);
+        }
+        let Trouble { copying, scrubbing } = self.inner.trouble.lock().clone();
+        let lying = self.inner.letters.lying();
+        let letters = (lying > 0)
+            .then(|| format!("{lying} records lie in the dead letters: see `gov audit dlq list`"));
+        let reasons: Vec<_> = [scrubbing, copying, letters].into_iter().flatten().collect();
+        if reasons.is_empty() {
+            HealthState::Healthy
+        } else {
+            HealthState::Degraded(reasons.join("; "))
         }
     }
 }

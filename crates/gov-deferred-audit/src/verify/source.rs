@@ -58,7 +58,7 @@ impl From<gov_store::sqlite::OpenError> for SourceError {
 }
 
 /// The entries of one bundle.
-pub(super) enum BundleOf {
+pub(crate) enum BundleOf {
     /// Nothing of it is there; what that is called in messages.
     Absent(String),
     /// As far as they are there, one behind the other.

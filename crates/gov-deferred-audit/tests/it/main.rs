@@ -35,6 +35,7 @@ mod restoring;
 mod rollbacks;
 mod rolled_copies;
 mod rotations;
+mod scrubbing;
 mod submit;
 mod supervise;
 mod support;

@@ -15,7 +15,7 @@ use crate::{
     },
     verify::{
         directory::Directory,
-        source::{PayloadsOf, Source},
+        source::{BundleOf, PayloadsOf, Source},
     },
 };
 
@@ -75,8 +75,9 @@ impl Epoch<'_, '_> {
         edge: &mut Edge,
     ) -> Result<(), RestoreError> {
         let (epoch, first) = (self.head.epoch, index * u64::from(TILE_WIDTH));
-        let bytes = self.directory.bundle(epoch, index, width)?;
-        let bytes = bytes.ok_or(RestoreError::Pruned { epoch, index: first })?;
+        let BundleOf::Bytes(bytes) = self.directory.bundle(epoch, index, width)? else {
+            return Err(RestoreError::Pruned { epoch, index: first });
+        };
         let PayloadsOf::Lines(payloads) = self.directory.payloads(epoch, index, width)? else {
             return Err(RestoreError::NoPayloads);
         };

@@ -44,9 +44,11 @@ pub(crate) async fn delete_rows(
                    where epoch = $1 and seq > $2 and seq <= $3 returning record_id, seq
                ), payloads as (
                    delete from audit_log_payload where epoch = $1 and seq > $2 and seq <= $3
+               ), ids as (
+                   insert into audit_log_pruned_record (record_id, epoch, seq)
+                   select record_id, $1, seq from entries on conflict (record_id) do nothing
                )
-               insert into audit_log_pruned_record (record_id, epoch, seq)
-               select record_id, $1, seq from entries";
+               select count(*) as gone from entries";
     let delete = sqlx::query(sql).bind(integer(epoch)?).bind(integer(seq)?).bind(integer(last)?);
-    Ok(delete.execute(connection).await?.rows_affected())
+    Ok(delete.fetch_one(connection).await?.try_get::<i64, _>("gone")?.try_into()?)
 }

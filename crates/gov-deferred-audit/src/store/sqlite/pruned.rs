@@ -65,7 +65,7 @@ pub(crate) fn delete_rows(
         .prepare_cached(
             "insert into audit_log_pruned_record (record_id, place)
              select record_id, place from audit_log_entry where place > ?1 and place <= ?2
-             order by record_id",
+             order by record_id on conflict (record_id) do nothing",
         )?
         .execute(range)?;
     let gone = connection
