@@ -96,10 +96,10 @@ fn there<T>(done: io::Result<T>, path: &Path) -> Result<Option<T>, FileError> {
     }
 }
 
-/// One page: a page of the table and what lies in `dir` between `after` and its end.
+/// One page: a page of the table, and what lies in `dir` among its letters or behind them.
 ///
-/// Nothing behind the last letter of a page that was cut belongs on it; once the table has no more,
-/// the rest of the directory follows.
+/// Both are cut by the same bounds, so where the table goes on behind its page this one ends at the
+/// last letter of that page, if not before.
 pub(crate) fn merge(
     table: Vec<DeadLetter>,
     dir: &Path,
@@ -107,12 +107,8 @@ pub(crate) fn merge(
     limit: u64,
 ) -> Result<Vec<DeadLetter>, FileError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let cut = table.len() >= limit || table.iter().map(bytes_of).sum::<u64>() >= PAGE_BYTES;
-    let last = table.last().filter(|_| cut).map(DeadLetter::place);
     let mut asides = entries(dir)?;
-    asides.retain(|it| {
-        after.is_none_or(|after| it.place > after) && last.is_none_or(|last| it.place <= last)
-    });
+    asides.retain(|it| after.is_none_or(|after| it.place > after));
     let (mut asides, mut table) = (asides.into_iter().peekable(), table.into_iter().peekable());
     let (mut page, mut bytes) = (Vec::new(), 0);
     while page.len() < limit && bytes < PAGE_BYTES {
@@ -126,12 +122,8 @@ pub(crate) fn merge(
                 None => break,
             },
         };
-        bytes += letter.as_ref().map_or(0, bytes_of);
+        bytes += letter.as_ref().map_or(0, |it| it.payload.as_bytes().len() as u64);
         page.extend(letter);
     }
     Ok(page)
-}
-
-fn bytes_of(letter: &DeadLetter) -> u64 {
-    u64::try_from(letter.payload.as_bytes().len()).unwrap_or(u64::MAX)
 }

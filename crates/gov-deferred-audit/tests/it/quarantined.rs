@@ -2,11 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use gov_core::SystemClock;
+use gov_core::{Payload, SystemClock};
 use gov_deferred_audit::{
     DeadLetter, DeadLetters, Durability, LogConfig, LogRecord, SignedLog, close_and_flush,
     dead_letter::{
-        AtStart, Lies, find_dead_letter, find_dead_letter_postgres, list_dead_letters,
+        AtStart, Lies, PAGE_BYTES, find_dead_letter, find_dead_letter_postgres, list_dead_letters,
         list_dead_letters_postgres,
     },
 };
@@ -98,7 +98,11 @@ async fn pages_of_table_and_quarantine_join_without_a_gap_or_a_repeat() {
     let config = LogConfig::in_dir(it.folder.path());
     let log = SignedLog::open(config, Arc::new(SystemClock)).await.unwrap();
     let dir = it.folder.path().join("quarantine");
-    let records = support::records(10);
+    let mut records = support::records(12);
+    for n in [5, 7] {
+        let large = vec![b' '; usize::try_from(PAGE_BYTES).unwrap() / 2];
+        records[n].payload = Payload::from_parts(large, [0; 16]);
+    }
     for pair in records.chunks(2) {
         quarantine(&dir, &pair[0]).await;
         die(&log, &pair[1]).await;
