@@ -18,6 +18,8 @@ pub mod outside_copy;
 pub mod payload_file;
 pub mod pruned;
 pub mod queue;
+#[cfg(feature = "test-util")]
+pub mod read_back;
 pub mod record;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod signed_log;

@@ -15,6 +15,7 @@ mod exporting;
 mod feeds;
 mod fixture;
 mod forged_epochs;
+mod fuzz_corpus;
 mod log_rules;
 mod model;
 mod mutants;

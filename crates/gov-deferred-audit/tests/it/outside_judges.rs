@@ -1,4 +1,4 @@
-//! Two outside judges accept a log of 70,000 records, and see a flipped byte.
+//! Two outside judges accept a log of 70,000 records, whole and pruned, and see a flipped byte.
 //!
 //! Go's sumdb packages and the Python package `metamorphic-log` share no code with gov.
 //! `GOV_TEST_PYTHON` names a Python that has the package; `cargo xtask test` makes one.
@@ -13,14 +13,17 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use gov_deferred_audit::SignedLog;
+use gov_deferred_audit::{SignedLog, tlog::leaf_hash};
 
 use crate::fixture::{Fixture, append};
 
 const RECORDS: u64 = 70_000;
 
+/// Whole bundles, below record 40,000.
+const PRUNED: u64 = 39_936;
+
 #[tokio::test]
-async fn a_log_of_70_000_records_is_accepted_by_two_outside_judges() {
+async fn a_log_of_70_000_records_is_accepted_by_two_outside_judges_whole_and_pruned() {
     let it = Fixture::new();
     let log = it.open().await;
     let kept = it.folder.path().join("kept");
@@ -33,9 +36,28 @@ async fn a_log_of_70_000_records_is_accepted_by_two_outside_judges() {
     let judges = Judges { export: it.export_dir(), kept, receipts };
     judges.both_say("70000 records ok\n", "70000 records ok: 70000 entries hashed", 0);
     assert_eq!(older, 6);
-    judges.both_see_a_flip("tile/entries/200", 0);
-    judges.both_see_a_flip("tile/0/017", 0);
-    judges.both_see_a_flip("checkpoint", 0);
+    for file in ["tile/entries/200", "tile/0/017", "tile/1/000", "checkpoint"] {
+        judges.both_see_a_flip(file, 0);
+    }
+    judges.both_see_a_record_rewritten_together_with_its_hash();
+
+    log.prune(&[(1, PRUNED)].into(), "admin", "older than a year").await.unwrap();
+    write_receipts(&log, &judges.receipts).await;
+    fs::remove_dir_all(&judges.export).unwrap();
+    it.export();
+    assert!(!judges.export.join("tile/entries/155").exists());
+    judges.both_refuse(0, "a missing bundle that nobody allowed");
+    judges.both_refuse(PRUNED - 256, "a missing bundle above what is allowed");
+    // The pruning is a record too.
+    judges.both_say(
+        "70001 records ok, the entries of 39936 are pruned\n",
+        "70001 records ok: 30065 entries hashed",
+        PRUNED,
+    );
+    for file in ["tile/entries/200", "tile/0/017", "tile/1/000", "checkpoint"] {
+        judges.both_see_a_flip(file, PRUNED);
+    }
+    assert!(it.verify_export().is_ok());
     log.close().await;
 }
 
@@ -109,13 +131,38 @@ impl Judges {
     /// Flips the middle byte of one file.
     #[track_caller]
     fn both_see_a_flip(&self, file: &str, pruned_below: u64) {
+        let whole = self.change(file, |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        });
+        self.both_refuse(pruned_below, file);
+        fs::write(self.export.join(file), whole).unwrap();
+    }
+
+    /// The last byte of a bundle's first entry, and the leaf hash that fits it.
+    #[track_caller]
+    fn both_see_a_record_rewritten_together_with_its_hash(&self) {
+        let mut hash = [0; 32];
+        let entries = self.change("tile/entries/200", |bytes| {
+            let length = usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+            bytes[1 + length] ^= 1;
+            hash = leaf_hash(&bytes[2..2 + length]);
+        });
+        let hashes = self.change("tile/0/200", |bytes| bytes[..32].copy_from_slice(&hash));
+        self.both_refuse(0, "a record and its hash");
+        fs::write(self.export.join("tile/entries/200"), entries).unwrap();
+        fs::write(self.export.join("tile/0/200"), hashes).unwrap();
+    }
+
+    /// Changes a file; gives what it was.
+    fn change(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let path = self.export.join(file);
         let whole = fs::read(&path).unwrap();
-        let mut flipped = whole.clone();
-        flipped[whole.len() / 2] ^= 1;
-        fs::write(&path, flipped).unwrap();
-        self.both_refuse(pruned_below, file);
-        fs::write(&path, whole).unwrap();
+        let mut changed = whole.clone();
+        change(&mut changed);
+        assert_ne!(changed, whole);
+        fs::write(&path, changed).unwrap();
+        whole
     }
 }
 

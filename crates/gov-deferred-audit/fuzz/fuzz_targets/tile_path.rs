@@ -1,0 +1,9 @@
+//! Any bytes, read as a tile path.
+#![no_main]
+
+use gov_deferred_audit::read_back::Format;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    Format::TilePath.read_back(bytes).unwrap();
+});
