@@ -49,7 +49,7 @@ pub(super) enum Fault {
 }
 
 /// Where a child can die by itself; the log's and the store's places, and the queue's.
-pub(super) const POINTS: [&str; 12] = [
+pub(super) const POINTS: [&str; 16] = [
     "queue-after-spool-write",
     "queue-before-settle",
     "spool-before-roll",
@@ -59,6 +59,10 @@ pub(super) const POINTS: [&str; 12] = [
     "feed-after-cursor",
     "log-before-commit",
     "log-after-commit",
+    "log-after-outside-copy",
+    "store-migrate-before-commit",
+    "store-before-checkpoint",
+    "store-after-checkpoint",
     "store-before-commit",
     "store-after-commit",
     "store-after-acknowledge",
