@@ -1,10 +1,47 @@
 //! The naive way, from the design's words: an immediate transaction for each event.
 
-use std::time::Instant;
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use rusqlite::{Connection, TransactionBehavior, params};
 use sha2::{Digest as _, Sha256};
+
+/// The first argument of a run that does only this, so that its system calls can be counted.
+pub(crate) const CHILD: &str = "--naive";
+
+/// Prints the settings and fsyncs of the baselines.
+pub(crate) fn describe(records: u32) {
+    for synchronous in ["full", "normal"] {
+        let fsyncs = fsyncs(records, synchronous);
+        let fsyncs = fsyncs.map_or_else(
+            || "not counted: strace is missing".to_owned(),
+            |it| format!("{it} fsyncs"),
+        );
+        let line = format!(
+            "naive way: journal_mode=wal, synchronous={synchronous}, wal_autocheckpoint=1000, \
+             page_size=4096; {records} records of 300 B, one caller: {fsyncs}\n"
+        );
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+/// How often a run of its own calls fsync or fdatasync.
+fn fsyncs(records: u32, synchronous: &str) -> Option<usize> {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let traced = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o"])
+        .arg(trace.path())
+        .arg(std::env::current_exe().unwrap())
+        .args([CHILD, &records.to_string(), synchronous])
+        .stdout(Stdio::null())
+        .status();
+    traced.ok().filter(std::process::ExitStatus::success)?;
+    Some(std::fs::read_to_string(trace.path()).unwrap().matches("sync(").count())
+}
 
 /// Records a second, one after the other, at `synchronous = <full|normal>`.
 pub(crate) fn records_per_second(records: u32, synchronous: &str) -> f64 {

@@ -1,11 +1,10 @@
-//! Single parts: a submit, a verify, the tree.
+//! Single parts: a verify, the tree.
 
-use std::{io::Write as _, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use gov_core::{ActionDigest, AuditEventKind, Clock as _, Payload, RecordId, SystemClock};
 use gov_deferred_audit::{
-    DeferredAuditQueue, DeferredAuditSink as _, Durability, LogConfig, LogRecord, QueueConfig,
-    SignedLog, Verdict, close_and_flush, spawn_supervised_drainer,
+    DeferredAuditSink as _, LogConfig, LogRecord, SignedLog, Verdict,
     verify::{VerifyOptions, verify_database},
 };
 use gov_store::{
@@ -43,54 +42,6 @@ pub(crate) fn record(bytes: usize) -> LogRecord {
         }),
         payload: Payload::seal(&content).unwrap(),
     }
-}
-
-/// The slowest of a hundred submits, in microseconds, with the drainer at work.
-pub(crate) fn submit_latency(settings: &Settings, runtime: &Runtime) {
-    let dir = tempfile::tempdir().unwrap();
-    let count = settings.records / 2;
-    let records = records(count);
-    let ours = runtime.block_on(async {
-        let clock = Arc::new(SystemClock);
-        let log = SignedLog::open(LogConfig::in_dir(dir.path()), clock.clone()).await.unwrap();
-        let config = QueueConfig::in_dir(dir.path());
-        let (queue, receiver) = DeferredAuditQueue::open(config, clock).unwrap();
-        let supervisor =
-            spawn_supervised_drainer(receiver, move || log.sink(), &queue.metrics(), 0);
-        let submitter = queue.clone();
-        let submit = move || {
-            let spans = records.into_iter().map(|record| {
-                let started = Instant::now();
-                submitter.try_submit(record, Durability::Spooled).unwrap();
-                started.elapsed().as_secs_f64() * 1e6
-            });
-            spans.collect::<Vec<_>>()
-        };
-        let spans = tokio::task::spawn_blocking(submit).await.unwrap();
-        let _ = close_and_flush(&queue, supervisor).await;
-        p99(spans)
-    });
-    let frame = vec![7; 560];
-    let mut file = std::fs::File::create(dir.path().join("plain")).unwrap();
-    let plain = (0..count).map(|_| {
-        let started = Instant::now();
-        file.write_all(&frame).unwrap();
-        started.elapsed().as_secs_f64() * 1e6
-    });
-    let baseline = p99(plain.collect());
-    settings.print(&Line {
-        case: "submit p99, spooled, beside a plain write of the same bytes".to_owned(),
-        ours,
-        baseline,
-        unit: "us",
-        goal: "<=3",
-        limit: Limit::AtMost(3.0),
-    });
-}
-
-fn p99(mut spans: Vec<f64>) -> f64 {
-    spans.sort_by(f64::total_cmp);
-    spans[spans.len() * 99 / 100]
 }
 
 /// The fastest of some runs, in milliseconds: the others measure what else the machine does.

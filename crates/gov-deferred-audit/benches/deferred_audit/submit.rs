@@ -9,7 +9,7 @@ use gov_deferred_audit::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Limit, Line, Settings, parts, quantile};
+use super::{Limit, Line, Settings, parts, percentile};
 
 /// One caller that submits without a pause, and for `Durable` waits for each answer.
 pub(crate) fn latencies(settings: &Settings, runtime: &Runtime) {
@@ -18,14 +18,14 @@ pub(crate) fn latencies(settings: &Settings, runtime: &Runtime) {
     for durability in [Durability::Memory, Durability::Spooled, Durability::Durable] {
         let count = if durability == Durability::Durable { count / 10 } else { count };
         let mut ours = runtime.block_on(submit(parts::records(count), durability));
-        for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
-            let judged = durability == Durability::Spooled && share > 0.5;
+        for (percent, name) in [(50, "p50"), (99, "p99")] {
+            let judged = durability == Durability::Spooled && percent == 99;
             settings.print(&Line {
                 case: format!(
                     "submit {name}, {durability:?}, beside a plain write of the same bytes"
                 ),
-                ours: quantile(&mut ours, share),
-                baseline: quantile(&mut plain, share),
+                ours: percentile(&mut ours, percent),
+                baseline: percentile(&mut plain, percent),
                 unit: "us",
                 goal: if judged { "<=3" } else { "" },
                 limit: if judged { Limit::AtMost(3.0) } else { Limit::None },
