@@ -219,25 +219,32 @@ async fn a_bundle_that_is_there_in_part_is_found_although_it_is_pruned() {
 
 #[tokio::test]
 async fn a_statement_that_nobody_signed_covers_nothing() {
-    let it = Fixture::with_records(600).await;
-    let forger = Fixture::with_records(599).await;
+    // In a bundle whose tile tells, and in one that has none yet.
+    for seq in [300, 600] {
+        let it = Fixture::with_records(600).await;
+        forge(&it, seq).await;
+        let report = it.verify_database();
+        assert_eq!(matches!(report.completeness, Verdict::Failed(_)), seq == 300);
+        assert!(!report.is_ok() && report.completeness != Verdict::Ok && report.pruned == 0);
+        let first = report.first_bad().map(|it| (it.index, it.which));
+        assert_eq!(first == Some((Some(0), Which::Completeness)), seq == 300, "{first:?}");
+    }
+}
+
+/// Replaces an entry by a statement, and takes away what it names.
+async fn forge(it: &Fixture, seq: u64) {
+    let forger = Fixture::with_records(u32::try_from(seq - 1).unwrap()).await;
     let log = forger.open().await;
     append(&log, &[statement(&forger, r#"{"pruned":[{"below":256,"epoch":1}]}"#)]).await;
     log.close().await;
-    // An entry is replaced by a statement, and what it names is taken away.
     it.tamper(&format!(
-        "attach '{}' as forged; delete from audit_log_entry where seq <= 256 or seq = 600;
+        "attach '{}' as forged;
+         delete from audit_log_entry where seq <= 256 or seq = {seq};
+         delete from audit_log_payload where seq <= 256;
          insert into audit_log_entry select place, record_id, entry
-         from forged.audit_log_entry where seq = 600",
+         from forged.audit_log_entry where seq = {seq}",
         forger.config.database.display()
     ));
-    let report = it.verify_database();
-    assert!(
-        matches!(report.integrity, Verdict::NotJudged(_) | Verdict::Failed(_)),
-        "{:?}",
-        report.first_bad()
-    );
-    assert!(!report.is_ok() && report.completeness != Verdict::Ok && report.pruned == 0);
 }
 
 #[tokio::test]

@@ -7,10 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use gov_core::{Clock as _, SystemClock};
+use gov_core::{AuditEventKind, Clock as _, SystemClock, hex::Hex};
 use gov_deferred_audit::{
     LogConfig, SignedLog,
-    signed_log::{Pruned, ReadLogError, accept_rollback, conformance::Deployment as _},
+    entry::Entry,
+    pruned::PruneStatement,
+    signed_log::{PruneError, Pruned, ReadLogError, accept_rollback, conformance::Deployment as _},
 };
 use rusqlite::Connection;
 
@@ -95,6 +97,32 @@ async fn nothing_goes_because_an_unsigned_row_says_so() {
     assert_eq!(append(&log, &[it.record(600)]).await, [601]);
     log.close().await;
     assert_eq!(rows(&it.config.database)[0], 601);
+}
+
+#[tokio::test]
+async fn nothing_goes_because_an_entry_that_nobody_signed_says_so() {
+    let it = Fixture::with_records(600).await;
+    let said = PruneStatement::new([(1, 256)].into()).unwrap();
+    let log = it.open().await;
+    let stored = log.records_after(399, 1).await.unwrap().remove(0);
+    log.close().await;
+    let entry = Entry {
+        id: said.record(),
+        kind: AuditEventKind::AdminLogPruned,
+        reason: Some(said.text()),
+        ..Entry::from_bytes(&stored.entry).unwrap()
+    };
+    it.tamper(&format!(
+        "insert into audit_log_pruned values (1, 256);
+         delete from audit_log_entry where seq = 400;
+         insert into audit_log_entry values (1 << 40 | 400, x'{}', x'{}')",
+        said.record().as_uuid().simple(),
+        Hex(&entry.to_bytes().unwrap())
+    ));
+    let log = it.open().await;
+    assert!(matches!(log.finish_pruning().await, Err(PruneError::Log(ReadLogError::Corrupt(_)))));
+    log.close().await;
+    assert_eq!(rows(&it.config.database)[0], 600);
 }
 
 #[tokio::test]

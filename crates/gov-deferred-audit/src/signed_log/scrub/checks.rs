@@ -238,3 +238,136 @@ fn first_leaf(place: TilePlace) -> Option<u64> {
 fn bytes(stored: &[u8]) -> u64 {
     u64::try_from(stored.len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
+    use gov_core::RecordId;
+
+    use super::*;
+    use crate::{
+        store::{StoredEntry, StoredPayload, TreeRows},
+        tlog::{edge::Edge, leaf_hash, tile::FullTile},
+    };
+
+    /// Enough for one full tile above the leaves.
+    const SIZE: u64 = 65_536 + 300;
+
+    /// A log whose entries are its sequence numbers, and may all be gone.
+    struct Numbers {
+        tiles: HashMap<(u8, u64), Vec<Hash>>,
+        are_gone: bool,
+    }
+
+    impl Numbers {
+        fn new(are_gone: bool) -> Self {
+            let (mut edge, mut tiles) = (Edge::default(), HashMap::new());
+            for seq in 1..=SIZE {
+                edge.push(leaf_hash(seq.to_string().as_bytes()), &mut |it: FullTile| {
+                    tiles.insert((it.level, it.index), it.hashes);
+                });
+            }
+            Self { tiles, are_gone }
+        }
+
+        fn found(&mut self, index: u64) -> Vec<(Option<u64>, String)> {
+            let said = PruneStatement::new([(1, 65_536)].into()).unwrap();
+            let it = Bundle { epoch: 1, size: SIZE, index, width: TILE_WIDTH, is_signed: true };
+            let step = bundle(self, it, &said).unwrap();
+            step.findings.into_iter().map(|it| (it.index, it.what)).collect()
+        }
+    }
+
+    impl TreeRows for Numbers {
+        fn entries_after(
+            &mut self,
+            (_, seq): (u64, u64),
+            limit: u64,
+        ) -> Result<Vec<StoredEntry>, StoreError> {
+            let seqs = (seq + 1..=SIZE).take(usize::try_from(limit)?).filter(|_| !self.are_gone);
+            Ok(seqs.map(|seq| (seq, seq.to_string().into_bytes())).collect())
+        }
+
+        fn full_tile(
+            &mut self,
+            _epoch: u64,
+            level: u8,
+            index: u64,
+        ) -> Result<Option<Vec<Hash>>, StoreError> {
+            Ok(self.tiles.get(&(level, index)).cloned())
+        }
+    }
+
+    impl LogRows for Numbers {
+        fn heads(&mut self) -> Result<Vec<Head>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn payloads(
+            &mut self,
+            _epoch: u64,
+            _seq: u64,
+            _last: u64,
+        ) -> Result<Vec<StoredPayload>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn find(&mut self, _id: RecordId) -> Result<Option<(u64, u64)>, StoreError> {
+            Ok(None)
+        }
+
+        fn pruned(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
+            Ok(BTreeMap::new())
+        }
+
+        fn beyond(&mut self, _epoch: u64, _size: u64) -> Result<[u64; 3], StoreError> {
+            Ok([0; 3])
+        }
+    }
+
+    #[test]
+    fn a_tile_is_held_against_the_one_above_it_and_the_one_that_differs_is_blamed() {
+        let own = || (Some(1280), "tile/0/005".to_owned());
+        for are_gone in [false, true] {
+            let whole = Numbers::new(are_gone);
+            let mut it = Numbers { tiles: whole.tiles.clone(), are_gone };
+            assert_eq!([0, 5, 255].map(|index| it.found(index).len()), [0; 3]);
+
+            it.tiles.get_mut(&(0, 5)).unwrap()[7][0] ^= 1;
+            let place = if are_gone { own() } else { (Some(1287), "tile/0/005".to_owned()) };
+            assert_eq!(it.found(5), [place]);
+            assert_eq!(it.found(6), []);
+
+            let mut it = Numbers { tiles: whole.tiles.clone(), are_gone };
+            it.tiles.get_mut(&(1, 0)).unwrap()[5][0] ^= 1;
+            let above = (Some(1280), "tile/1/000".to_owned());
+            assert_eq!(it.found(5), [if are_gone { own() } else { above }]);
+
+            let mut it = Numbers { tiles: whole.tiles, are_gone };
+            it.tiles.remove(&(1, 0));
+            assert_eq!(it.found(5), [(Some(0), "tile/1/000".to_owned())]);
+            it.tiles.remove(&(0, 5));
+            assert_eq!(it.found(5), [own()]);
+        }
+    }
+
+    #[test]
+    fn only_tiles_that_a_full_one_names_are_looked_at_by_themselves() {
+        assert_eq!(named_tiles(SIZE).count(), 0);
+        // Too many to list, so the first is enough: every tile of level 1 below a full one.
+        let first = named_tiles(1 << 24).next();
+        assert_eq!(first, Some(TilePlace { level: 1, index: 0, width: TILE_WIDTH }));
+        assert_eq!(named_tiles(1 << 24).count(), 256);
+    }
+
+    #[test]
+    fn what_is_gone_and_not_pruned_is_missing() {
+        let mut it = Numbers::new(true);
+        let said = PruneStatement::new([(1, 1024)].into()).unwrap();
+        let at = |index| Bundle { epoch: 1, size: SIZE, index, width: TILE_WIDTH, is_signed: true };
+        assert_eq!(bundle(&mut it, at(3), &said).unwrap().findings, []);
+        let found = bundle(&mut it, at(4), &said).unwrap().findings;
+        assert_eq!(found, [finding(1, Some(1024), "entry", "is missing")]);
+    }
+}
