@@ -18,6 +18,7 @@ use gov_core::{ActionDigest, AuditEventKind, Clock, Health as _, HealthState, Pa
 mod reading;
 
 pub use self::reading::{
+    a_pruned_bundle_is_none_and_its_tiles_and_receipts_stay,
     outsiders_rebuild_the_tree_from_tiles_and_bundles, rebuilt,
     what_is_beyond_the_end_is_no_tile_bundle_or_receipt,
 };
@@ -91,6 +92,7 @@ macro_rules! for_each_log_rule {
         $rule!(the_same_records_handed_in_by_two_at_once_land_once);
         $rule!(a_receipt_proves_its_record_and_no_other);
         $rule!(outsiders_rebuild_the_tree_from_tiles_and_bundles);
+        $rule!(a_pruned_bundle_is_none_and_its_tiles_and_receipts_stay);
         $rule!(what_is_beyond_the_end_is_no_tile_bundle_or_receipt);
         $rule!(a_kind_that_this_build_does_not_know_is_logged_as_it_is);
         $rule!(what_is_pruned_goes_once_a_signed_record_says_so);

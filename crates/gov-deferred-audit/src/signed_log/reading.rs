@@ -82,8 +82,8 @@ impl SignedLog {
         read.await
     }
 
-    /// The proof that record `seq` of this epoch is in the log, under the checkpoint of now; `None`
-    /// if there is no such record.
+    /// The proof that record `seq` of this epoch is in the log, under the checkpoint of now, also
+    /// where the record was pruned; `None` if there never was such a record.
     ///
     /// # Errors
     ///
@@ -92,8 +92,8 @@ impl SignedLog {
         self.receipt_of(self.epoch(), seq).await
     }
 
-    /// The proof that record `seq` of `epoch` is in the log, under the epoch's last checkpoint;
-    /// `None` if there is no such record.
+    /// The proof that record `seq` of `epoch` is in the log, under the epoch's last checkpoint, also
+    /// where the record was pruned; `None` if there never was such a record.
     ///
     /// # Errors
     ///
@@ -123,9 +123,10 @@ fn entries(
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let first = place.index * u64::from(TILE_WIDTH);
     let entries = rows.entries_after((epoch, first), place.width.into())?;
-    // Whole bundles are pruned, from the first: what is behind them is none of this one.
-    if entries.first().is_none_or(|(seq, _)| *seq > first + u64::from(place.width)) {
-        return Ok(None);
+    let last = first + u64::from(place.width);
+    if entries.first().is_none_or(|(seq, _)| *seq > last) {
+        let below = rows.pruned()?.get(&epoch).copied().unwrap_or(0);
+        return if last <= below { Ok(None) } else { Err(missing(first + 1)) };
     }
     let mut file = Vec::new();
     for (wanted, (seq, entry)) in (first + 1..).zip(&entries) {

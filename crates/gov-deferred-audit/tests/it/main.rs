@@ -12,6 +12,7 @@ mod appending;
 mod dead_letters;
 mod exported_metrics;
 mod exporting;
+mod failing;
 mod feeds;
 mod fixture;
 mod forged_epochs;

@@ -46,6 +46,25 @@ pub async fn what_is_beyond_the_end_is_no_tile_bundle_or_receipt(it: &dyn Deploy
     assert_eq!(log.receipt_of(1, 0).await.unwrap(), None);
 }
 
+/// The entries go; the tree, its proofs and what is behind them stay.
+pub async fn a_pruned_bundle_is_none_and_its_tiles_and_receipts_stay(it: &dyn Deployment) {
+    let log = it.open().await;
+    append(&log, &it.records(600)).await;
+    let entry = log.records_after(0, 1).await.unwrap().remove(0).entry;
+    log.prune(&[(1, 256)].into(), "ops", "they are old").await.unwrap();
+    for width in [1, 256] {
+        assert_eq!(log.bundle(1, 0, width).await.unwrap(), None);
+        let place = TilePlace { level: 0, index: 0, width };
+        let tile = log.tile(1, place).await.unwrap().unwrap();
+        assert_eq!(tile.len(), 32 * usize::from(width));
+        assert!(tile.starts_with(&leaf_hash(&entry)));
+    }
+    let kept = log.bundle(1, 1, 256).await.unwrap().unwrap();
+    assert_eq!(bundle::split(&kept).unwrap().len(), 256);
+    let receipt = log.receipt_of(1, 1).await.unwrap().unwrap();
+    assert_eq!(receipt.verify(&entry, &[log.key().clone()]).unwrap().size, 601);
+}
+
 /// How many records an epoch has, once its bundles are found to make its tiles and signed root, and
 /// its receipts to prove its first and last record.
 pub async fn rebuilt(log: &SignedLog, epoch: u64) -> u64 {
