@@ -122,7 +122,7 @@ fn prove_in(rows: &mut dyn LogRows, wanted: Wanted) -> Result<Option<Proved>, St
     let corrupt = |what: String| StoreError::Corrupt(what);
     let key: VerifierKey =
         head.vkey.parse().map_err(|_| corrupt("its public key is no key".to_owned()))?;
-    let proof = proof::inclusion(&mut Nodes { rows, epoch: place.epoch }, index, head.size)?;
+    let proof = proof::inclusion(&mut Nodes::new(rows, place.epoch, head.size), index, head.size)?;
     let stored = rows.entries_after((place.epoch, index), 1)?;
     let entry = stored.into_iter().find(|(seq, _)| *seq == place.seq).map(|(_, entry)| entry);
     let receipt = Receipt { index, proof, checkpoint };

@@ -18,7 +18,7 @@ pub(super) fn agrees(
     let Copied { note, checkpoint: known, .. } = last;
     let epoch = epoch::of(&known.origin).unwrap_or(0);
     if epoch == head.epoch {
-        let mut nodes = Nodes { rows, epoch };
+        let mut nodes = Nodes::new(rows, epoch, head.size);
         return Ok(known.size <= head.size
             && head.vkey.starts_with(&format!("{}+", known.origin))
             && proof::root(&mut nodes, known.size)? == known.root);
@@ -42,7 +42,8 @@ pub(super) fn agrees(
         return Ok(false);
     }
     let is_given_up = known.size > handover.surviving_size;
-    Ok(is_given_up || proof::root(&mut Nodes { rows, epoch }, known.size)? == known.root)
+    Ok(is_given_up
+        || proof::root(&mut Nodes::new(rows, epoch, known.size), known.size)? == known.root)
 }
 
 fn checkpoint_of(note: &str) -> Option<Checkpoint> {

@@ -103,6 +103,11 @@ impl Backend {
         on!(self, log => log.set_tail(tail));
     }
 
+    /// The log's end as it is in memory; `None` where it has to be read again.
+    pub(super) fn known_edge(&self) -> Option<Edge> {
+        on!(self, log => log.tail.lock().as_ref().map(|tail| tail.edge.clone()))
+    }
+
     /// Appends the batch and signs, in one transaction.
     pub(super) async fn append(
         &self,

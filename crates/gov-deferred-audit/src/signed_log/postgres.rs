@@ -42,7 +42,7 @@ const AT_FAULT: [&str; 4] = ["22", "23", "54", "P0"];
 pub(super) struct PgLog {
     pool: PgPool,
     // INVARIANT: an end that was committed; the database may be ahead of it, never behind.
-    tail: Mutex<Option<Tail>>,
+    pub(super) tail: Mutex<Option<Tail>>,
 }
 
 /// Why a batch was not appended.

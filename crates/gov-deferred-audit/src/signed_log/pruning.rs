@@ -288,7 +288,7 @@ pub(super) fn stated(rows: &mut dyn LogRows) -> Result<PruneStatement, StoreErro
     let says = Entry::from_bytes(&entry).is_ok_and(|entry| {
         entry.kind == AuditEventKind::AdminLogPruned && entry.reason == Some(said.text())
     });
-    let proof = proof::inclusion(&mut Nodes { rows, epoch }, index, head.size)?;
+    let proof = proof::inclusion(&mut Nodes::new(rows, epoch, head.size), index, head.size)?;
     let receipt = Receipt { index, proof, checkpoint: head.note.unwrap_or_default() };
     let key: VerifierKey = head.vkey.parse().map_err(|_| corrupt())?;
     if says && receipt.verify(&entry, &[key]).is_ok() { Ok(said) } else { Err(corrupt()) }

@@ -8,6 +8,7 @@ use crate::{
     },
     tlog::{
         bundle,
+        edge::Edge,
         key::VerifierKey,
         proof,
         receipt::Receipt,
@@ -52,9 +53,11 @@ impl SignedLog {
         epoch: u64,
         place: TilePlace,
     ) -> Result<Option<Vec<u8>>, ReadLogError> {
+        let edge = self.edge_of(epoch);
         let read = self.inner.backend.read(move |rows| {
             let Some(head) = head(rows, epoch)? else { return Ok(None) };
-            Ok(tree::tile(rows, (epoch, head.size), place)?.map(|it| tile::encode(&it)))
+            let hashes = tree::tile(rows, (epoch, head.size), place, edge.as_ref())?;
+            Ok(hashes.map(|it| tile::encode(&it)))
         });
         read.await
     }
@@ -99,15 +102,25 @@ impl SignedLog {
     ///
     /// [`ReadLogError`]; reading can be tried again.
     pub async fn receipt_of(&self, epoch: u64, seq: u64) -> Result<Option<Receipt>, ReadLogError> {
+        let edge = self.edge_of(epoch);
         let read = self.inner.backend.read(move |rows| {
             let Some((head, index)) = head(rows, epoch)?.zip(seq.checked_sub(1)) else {
                 return Ok(None);
             };
             let Some(checkpoint) = head.note.filter(|_| index < head.size) else { return Ok(None) };
-            let proof = proof::inclusion(&mut Nodes { rows, epoch }, index, head.size)?;
+            let mut nodes = Nodes::new(rows, epoch, head.size).knowing(edge);
+            let proof = proof::inclusion(&mut nodes, index, head.size)?;
             Ok(Some(Receipt { index, proof, checkpoint }))
         });
         read.await
+    }
+}
+
+impl SignedLog {
+    /// The edge of `epoch`'s tree as this process wrote it last, which may be a little behind or
+    /// ahead of what a reader sees; `None` for an epoch that is over.
+    fn edge_of(&self, epoch: u64) -> Option<Edge> {
+        (epoch == self.epoch()).then(|| self.inner.backend.known_edge()).flatten()
     }
 }
 

@@ -195,7 +195,7 @@ impl Start {
                 Ordering::Less => head.epoch == last.epoch,
                 Ordering::Equal => head.root == target.root,
                 Ordering::Greater => {
-                    let mut nodes = Nodes { rows, epoch: head.epoch };
+                    let mut nodes = Nodes::new(rows, head.epoch, head.size);
                     is_ahead && proof::root(&mut nodes, target.size)? == target.root
                 }
             };

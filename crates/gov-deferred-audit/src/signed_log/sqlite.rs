@@ -35,7 +35,7 @@ mod pruning;
 pub(super) struct SqliteLog {
     database: Database,
     // INVARIANT: what the head row said after the last job that ran; read again if it differs.
-    tail: Arc<Mutex<Option<Tail>>>,
+    pub(super) tail: Arc<Mutex<Option<Tail>>>,
 }
 
 impl SqliteLog {

@@ -1,6 +1,12 @@
 //! The stored tree: its right edge, and its nodes for proofs.
 
-use std::ops::Range;
+use std::{
+    collections::{
+        HashMap,
+        hash_map::Entry::{Occupied, Vacant},
+    },
+    ops::Range,
+};
 
 use super::{Head, StoreError, TreeRows, corrupt_tile};
 use crate::tlog::{
@@ -8,7 +14,7 @@ use crate::tlog::{
     checkpoint::Checkpoint,
     edge::{Edge, complete_root},
     key::VerifierKey,
-    leaf_hashes,
+    leaf_hashes, parents,
     proof::NodeReader,
     tile::{TILE_HEIGHT, TILE_WIDTH, TilePlace, width_at},
 };
@@ -27,33 +33,43 @@ pub(crate) fn edge(rows: &mut dyn TreeRows, epoch: u64, size: u64) -> Result<Edg
 
 /// The hashes of one tile of the tree of `size` leaves; `None` if it has not so many there.
 ///
-/// A tile that is not full comes from at most 255 entries, or tiles below it; of a full one the
-/// first hashes can be had alone.
+/// A tile that is not full comes from `known`, an edge of the same tree, or else from at most 255
+/// entries or tiles below it; of a full one the first hashes can be had alone.
 pub(crate) fn tile(
     rows: &mut dyn TreeRows,
     (epoch, size): (u64, u64),
     place: TilePlace,
+    known: Option<&Edge>,
 ) -> Result<Option<Vec<Hash>>, StoreError> {
     if !place.is_within(size) {
         return Ok(None);
     }
     let TilePlace { level, index, width } = place;
-    let first = index * u64::from(TILE_WIDTH);
-    let hashes = if (TilePlace { width: TILE_WIDTH, ..place }).is_within(size) {
-        let stored = rows.full_tile(epoch, level, index)?;
-        let mut hashes = stored.ok_or_else(|| corrupt_tile(level, index))?;
-        hashes.truncate(width.into());
+    let (first, wanted) = (index * u64::from(TILE_WIDTH), usize::from(width));
+    let full = TilePlace { width: TILE_WIDTH, ..place };
+    let hashes = if let Some(mut hashes) = rows.full_tile(epoch, level, index)? {
+        hashes.truncate(wanted);
         hashes
+    } else if full.is_within(size) {
+        return Err(corrupt_tile(level, index));
+    } else if let Some(hashes) = known.and_then(|edge| of_edge(edge, place)) {
+        hashes.to_vec()
     } else if level == 0 {
         let entries = rows.entries_after((epoch, first), width.into())?;
         leaf_hashes(entries.iter().map(|(_, entry)| entry.as_slice()))
     } else {
         roots(rows, (epoch, level - 1), first..first + u64::from(width))?
     };
-    if hashes.len() == usize::from(width) {
+    if hashes.len() == wanted {
         return Ok(Some(hashes));
     }
     Err(corrupt_tile(level, index))
+}
+
+/// The first hashes of the tile that is filled at the edge, if it is this one.
+fn of_edge(edge: &Edge, TilePlace { level, index, width }: TilePlace) -> Option<&[Hash]> {
+    let filling = edge.size().checked_shr(TILE_HEIGHT * (u32::from(level) + 1)).unwrap_or(0);
+    edge.partial_tile(level).get(..width.into()).filter(|_| filling == index)
 }
 
 /// The roots of full tiles.
@@ -100,45 +116,58 @@ pub(crate) fn check_signed(head: &Head) -> Result<(), StoreError> {
     Err(StoreError::Corrupt("its checkpoint does not fit its head".to_owned()))
 }
 
-/// Reads nodes from full tiles, and from entries where no tile is full yet.
+/// Reads the nodes of the tree of `size` leaves from its tiles, each tile once.
 pub(crate) struct Nodes<'r> {
-    pub(crate) rows: &'r mut dyn TreeRows,
-    pub(crate) epoch: u64,
+    rows: &'r mut dyn TreeRows,
+    epoch: u64,
+    size: u64,
+    /// An edge of the same tree, now or later, where that is known.
+    edge: Option<Edge>,
+    /// The nodes of the tiles that were read, by height within the tile.
+    tiles: HashMap<(u8, u64), Vec<Vec<Hash>>>,
+}
+
+impl<'r> Nodes<'r> {
+    pub(crate) fn new(rows: &'r mut dyn TreeRows, epoch: u64, size: u64) -> Self {
+        Self { rows, epoch, size, edge: None, tiles: HashMap::new() }
+    }
+
+    /// Spares the tiles that are not full their computing.
+    pub(crate) fn knowing(self, edge: Option<Edge>) -> Self {
+        Self { edge, ..self }
+    }
+
+    /// All nodes over the hashes of one tile, as far as the tree has it.
+    fn nodes_of(&mut self, level: u8, index: u64) -> Result<&[Vec<Hash>], StoreError> {
+        let slot = match self.tiles.entry((level, index)) {
+            Occupied(known) => return Ok(known.into_mut()),
+            Vacant(slot) => slot,
+        };
+        let whole = TilePlace { level, index, width: TILE_WIDTH };
+        let width =
+            if whole.is_within(self.size) { TILE_WIDTH } else { width_at(level, self.size) };
+        let place = TilePlace { width, ..whole };
+        let hashes = tile(self.rows, (self.epoch, self.size), place, self.edge.as_ref())?;
+        let mut nodes = vec![hashes.ok_or_else(|| corrupt_tile(level, index))?];
+        while let Some(row) = nodes.last().filter(|row| row.len() > 1) {
+            nodes.push(parents(row));
+        }
+        Ok(slot.insert(nodes))
+    }
 }
 
 impl NodeReader for Nodes<'_> {
     type Error = StoreError;
 
     fn node(&mut self, height: u32, index: u64) -> Result<Hash, StoreError> {
-        let level = height / TILE_HEIGHT;
-        let count = 1_u64 << (height % TILE_HEIGHT);
-        let first = index * count;
-        let hashes = self.hashes(level, first, count)?;
-        complete_root(&hashes).ok_or_else(|| {
+        let (level, row) = (u8::try_from(height / TILE_HEIGHT)?, height % TILE_HEIGHT);
+        // So many nodes of this height has a tile.
+        let count = u64::from(TILE_WIDTH) >> row;
+        let nodes = self.nodes_of(level, index / count)?.get(row as usize);
+        let node = nodes.and_then(|it| it.get(usize::try_from(index % count).ok()?));
+        node.copied().ok_or_else(|| {
             StoreError::Corrupt(format!("node {index} of height {height} has no leaves"))
         })
-    }
-}
-
-impl Nodes<'_> {
-    /// `count` hashes of a tile level, which all lie in one tile.
-    fn hashes(&mut self, level: u32, first: u64, count: u64) -> Result<Vec<Hash>, StoreError> {
-        let width = u64::from(TILE_WIDTH);
-        let (tile, skip) = (first / width, usize::try_from(first % width)?);
-        let stored = self.rows.full_tile(self.epoch, u8::try_from(level)?, tile)?;
-        if let Some(hashes) = stored {
-            return Ok(hashes.into_iter().skip(skip).take(usize::try_from(count)?).collect());
-        }
-        if level == 0 {
-            let entries = self.rows.entries_after((self.epoch, first), count)?;
-            return Ok(leaf_hashes(entries.iter().map(|(_, entry)| entry.as_slice())));
-        }
-        let mut root = |at| {
-            let below = self.hashes(level - 1, at * width, width)?;
-            complete_root(&below)
-                .ok_or_else(|| StoreError::Corrupt(format!("tile {at} has no hashes")))
-        };
-        (first..first + count).map(&mut root).collect()
     }
 }
 
@@ -148,7 +177,7 @@ mod tests {
     use crate::{
         store::StoredEntry,
         tlog::{
-            leaf_hash,
+            leaf_hash, proof,
             tile::{FullTile, tiles_of},
         },
     };
@@ -193,7 +222,7 @@ mod tests {
             }
             let last = |place: &TilePlace| place.index > 250 || place.level > 0 || size < 300;
             for place in tiles_of(size).filter(last) {
-                let hashes = tile(&mut rows, (1, size), place).unwrap().unwrap();
+                let hashes = tile(&mut rows, (1, size), place, None).unwrap().unwrap();
                 let TilePlace { level, index, width } = place;
                 if width < TILE_WIDTH {
                     assert_eq!(hashes, edge.partial_tile(level), "{place:?} of {size}");
@@ -201,12 +230,46 @@ mod tests {
                     assert_eq!(Some(&hashes), rows.full_tile(1, level, index).unwrap().as_ref());
                 }
                 let half = TilePlace { width: width.div_ceil(2), ..place };
-                let first = tile(&mut rows, (1, size), half).unwrap().unwrap();
+                let first = tile(&mut rows, (1, size), half, None).unwrap().unwrap();
                 assert_eq!(first, hashes[..usize::from(half.width)], "{half:?} of {size}");
                 if width < TILE_WIDTH {
                     let beyond = TilePlace { width: width + 1, ..place };
-                    assert_eq!(tile(&mut rows, (1, size), beyond).unwrap(), None, "{beyond:?}");
+                    assert_eq!(
+                        tile(&mut rows, (1, size), beyond, None).unwrap(),
+                        None,
+                        "{beyond:?}"
+                    );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_known_edge_gives_the_same_tiles_whether_it_trails_or_is_ahead() {
+        let (mut rows, mut edges) = (Numbers::default(), vec![Edge::default()]);
+        for size in 1..=700_u64 {
+            let mut edge = edges.last().unwrap().clone();
+            edge.push(leaf_hash(size.to_string().as_bytes()), &mut |it| rows.full.push(it));
+            edges.push(edge);
+            rows.size = size;
+        }
+        for size in [1, 200, 255, 256, 257, 511, 512, 600, 700] {
+            // What a reader sees that began at this size.
+            let full = rows.full.iter().filter(|it| (it.index + 1) << (8 * (it.level + 1)) <= size);
+            let mut rows = Numbers { size, full: full.cloned().collect() };
+            for place in tiles_of(size) {
+                let wanted = tile(&mut rows, (1, size), place, None).unwrap();
+                for edge in [0, 1, 199, 200, 256, 257, 511, 513, 599, 600, 700].map(|it| &edges[it])
+                {
+                    let got = tile(&mut rows, (1, size), place, Some(edge)).unwrap();
+                    assert_eq!(got, wanted, "{place:?} of {size}, edge of {}", edge.size());
+                }
+            }
+            for seq in [0, size / 2, size - 1] {
+                let mut plain = Nodes::new(&mut rows, 1, size);
+                let wanted = proof::inclusion(&mut plain, seq, size).unwrap();
+                let mut knowing = Nodes::new(&mut rows, 1, size).knowing(edges.last().cloned());
+                assert_eq!(proof::inclusion(&mut knowing, seq, size).unwrap(), wanted);
             }
         }
     }
@@ -219,7 +282,7 @@ mod tests {
             TilePlace { level: 0, index: 1, width: 44 },
             TilePlace { level: 1, index: 0, width: 1 },
         ] {
-            let error = tile(&mut rows, (1, 300), place).unwrap_err();
+            let error = tile(&mut rows, (1, 300), place, None).unwrap_err();
             assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
         }
     }

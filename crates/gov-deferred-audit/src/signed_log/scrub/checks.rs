@@ -324,6 +324,14 @@ mod tests {
         fn beyond(&mut self, _epoch: u64, _size: u64) -> Result<[u64; 3], StoreError> {
             Ok([0; 3])
         }
+
+        fn after_epoch(&mut self, _last: u64) -> Result<[u64; 3], StoreError> {
+            Ok([0; 3])
+        }
+
+        fn misfiled(&mut self, _epoch: u64) -> Result<Option<u64>, StoreError> {
+            Ok(None)
+        }
     }
 
     #[test]
