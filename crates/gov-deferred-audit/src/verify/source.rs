@@ -2,6 +2,7 @@
 
 use std::io;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use gov_store::migrations::MigrateError;
 
 use super::Report;
@@ -23,6 +24,7 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The database is of a newer build, or of an older one; the message says the way out.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     #[error(transparent)]
     Schema(MigrateError),
     /// The database cannot be read.
