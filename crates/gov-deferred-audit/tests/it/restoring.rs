@@ -18,6 +18,7 @@ use gov_deferred_audit::{
 
 use crate::{
     fixture::{Fixture, append, files},
+    pruning::prune,
     rotations::{judged, rotate, rotated_twice},
 };
 
@@ -313,6 +314,43 @@ async fn without_an_outside_copy_or_a_key_nothing_is_restored() {
     let nowhere = it.folder.path().join("nowhere");
     let restored = restore_tail(it.config.clone(), &it.clock, &nowhere).await;
     assert!(restored.is_err() && !text.is_empty());
+}
+
+/// A log of 600 records and the statement that those below 512 are pruned, exported after that.
+async fn pruned_and_exported() -> (Fixture, Vec<u8>) {
+    let it = Fixture::with_records(600).await;
+    let old = it.keep_database();
+    prune(&it, 512).await;
+    let log = it.open().await;
+    it.copy_outside(&log).await;
+    log.close().await;
+    it.export();
+    (it, old)
+}
+
+#[tokio::test]
+async fn the_tail_of_a_pruned_export_comes_back_and_what_it_said_is_pruned_goes_again() {
+    let (it, old) = pruned_and_exported().await;
+    it.restore_database(&old);
+    assert_eq!(restore(&it).await.unwrap().to, place(1, 601));
+    assert!(it.verify_database().is_ok(), "{:?}", it.verify_database().first_bad());
+    let log = it.open().await;
+    assert_eq!(log.records_after(0, 1_000).await.unwrap().len(), 602);
+    assert_eq!(log.finish_pruning().await.unwrap(), 512);
+    log.close().await;
+    let report = it.verify_database();
+    assert!(report.is_ok(), "{:?}", report.first_bad());
+    assert_eq!(report.pruned, 512);
+}
+
+#[tokio::test]
+async fn what_was_pruned_does_not_come_back_into_a_database_that_is_gone() {
+    let (it, _) = pruned_and_exported().await;
+    lose_database(&it);
+    let error = restore(&it).await.unwrap_err();
+    let RestoreError::Pruned { epoch: 1, index: 0 } = error else { panic!("{error:?}") };
+    // Nothing was begun: the loss is as it was.
+    assert!(matches!(it.try_open().await, Err(OpenError::Rollback { .. })));
 }
 
 const DIR: &str = "GOV_TEST_RESTORE_DIR";

@@ -1,11 +1,13 @@
 //! Writes the rows of what was lost, bundle by bundle.
 
+use gov_core::AuditEventKind;
 use rusqlite::Transaction;
 
 use super::{Export, Place, RestoreError, Start};
 use crate::{
     entry::Entry,
     payload_file::PayloadLine,
+    pruned::PruneStatement,
     store::{Head, StoreError, sqlite as store},
     tlog::{
         bundle,
@@ -90,8 +92,8 @@ impl Epoch<'_, '_> {
                 continue;
             }
             let read = Entry::from_bytes(entry);
-            let id = read.map_err(|error| StoreError::Corrupt(error.to_string()))?.id;
-            match rows.insert_entry(seq, id, entry) {
+            let read = read.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            match rows.insert_entry(seq, read.id, entry) {
                 // It lies elsewhere already: appended again, on another way.
                 Err(StoreError::Sqlite(error)) if store::is_known_record(&error) => {
                     return Err(RestoreError::OtherHistory { database: self.place });
@@ -101,8 +103,16 @@ impl Epoch<'_, '_> {
             if let Some(PayloadLine { salt, payload, .. }) = payload {
                 rows.insert_payload(seq, &gov_core::Payload::from_parts(payload, salt))?;
             }
+            if read.kind == AuditEventKind::AdminLogPruned {
+                self.state_again(&read)?;
+            }
             edge.push(leaf_hash(entry), &mut |tile: FullTile| full.push(tile));
         }
         Ok(full.iter().try_for_each(|tile| store::insert_tile(self.tx, epoch, tile))?)
+    }
+    /// What the log says is pruned may go, also where an older database has it still.
+    fn state_again(&self, entry: &Entry) -> Result<(), StoreError> {
+        let said = entry.reason.as_deref().and_then(PruneStatement::parse).unwrap_or_default();
+        said.below().iter().try_for_each(|(at, below)| store::set_pruned(self.tx, *at, *below))
     }
 }
