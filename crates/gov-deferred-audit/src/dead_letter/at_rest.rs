@@ -8,10 +8,7 @@ use super::{
     DeadLetter, LetterPlace,
     quarantine::{self, FileError},
 };
-use crate::{
-    store::{self, StoreError},
-    verify::SourceError,
-};
+use crate::{store, verify::SourceError};
 
 /// At most `limit` dead letters of a SQLite file and of the `quarantine` beside its queue, behind
 /// `after`, in order of death; an empty page is the end.
@@ -62,7 +59,7 @@ pub async fn list_dead_letters_postgres(
     limit: u64,
 ) -> Result<Vec<DeadLetter>, SourceError> {
     store::postgres::check_readable(pool).await?;
-    let mut connection = pool.acquire().await.map_err(StoreError::from)?;
+    let mut connection = pool.acquire().await.map_err(store::StoreError::from)?;
     let table = store::postgres::dead_letters_after(&mut connection, after, limit).await?;
     let dir = quarantine.to_owned();
     blocking(move || quarantine::merge(table, &dir, after, limit).map_err(unreadable)).await
@@ -80,7 +77,7 @@ pub async fn find_dead_letter_postgres(
     id: RecordId,
 ) -> Result<Option<DeadLetter>, SourceError> {
     store::postgres::check_readable(pool).await?;
-    let mut connection = pool.acquire().await.map_err(StoreError::from)?;
+    let mut connection = pool.acquire().await.map_err(store::StoreError::from)?;
     match store::postgres::dead_letter(&mut connection, id).await? {
         None => {
             let dir = quarantine.to_owned();
@@ -94,7 +91,7 @@ pub async fn find_dead_letter_postgres(
 async fn blocking<T: Send + 'static>(
     job: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
 ) -> Result<T, SourceError> {
-    tokio::task::spawn_blocking(job).await.map_err(StoreError::from)?
+    tokio::task::spawn_blocking(job).await.map_err(store::StoreError::from)?
 }
 
 fn unreadable((path, source): FileError) -> SourceError {
