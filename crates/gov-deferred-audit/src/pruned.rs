@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gov_core::RecordId;
+use gov_core::{AuditEventKind, RecordId};
 use serde::{Deserialize, Serialize};
 
-use crate::tlog::tile::TILE_WIDTH;
+use crate::{entry::Entry, tlog::tile::TILE_WIDTH};
 
 /// How many entries a bundle has.
 const BUNDLE: u64 = TILE_WIDTH as u64;
@@ -58,6 +58,13 @@ impl PruneStatement {
         let text: Text = serde_json::from_str(reason).ok()?;
         let below = text.pruned.iter().map(|it| (it.epoch, it.below)).collect();
         Self::new(below).filter(|it| it.text() == reason)
+    }
+
+    /// What an entry states; `None` if it is no statement.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let reason = entry.reason.as_ref().filter(|_| entry.kind == AuditEventKind::AdminLogPruned);
+        Self::parse(reason?).filter(|it| it.record() == entry.id)
     }
 
     /// As it stands in the entry.

@@ -285,9 +285,8 @@ pub(super) fn stated(rows: &mut dyn LogRows) -> Result<PruneStatement, StoreErro
     let index = seq.checked_sub(1).ok_or_else(corrupt)?;
     let head = rows.heads()?.into_iter().find(|head| head.epoch == epoch).ok_or_else(corrupt)?;
     let (_, entry) = rows.entries_after((epoch, index), 1)?.pop().ok_or_else(corrupt)?;
-    let says = Entry::from_bytes(&entry).is_ok_and(|entry| {
-        entry.kind == AuditEventKind::AdminLogPruned && entry.reason == Some(said.text())
-    });
+    let says =
+        Entry::from_bytes(&entry).is_ok_and(|it| PruneStatement::of(&it).as_ref() == Some(&said));
     let proof = proof::inclusion(&mut Nodes::new(rows, epoch, head.size), index, head.size)?;
     let receipt = Receipt { index, proof, checkpoint: head.note.unwrap_or_default() };
     let key: VerifierKey = head.vkey.parse().map_err(|_| corrupt())?;

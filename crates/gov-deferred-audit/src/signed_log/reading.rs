@@ -65,7 +65,7 @@ impl SignedLog {
     /// The file of one bundle of entries (C2SP tlog-tiles), the `index`th from 0 with its first
     /// `width` entries.
     ///
-    /// `None` if the epoch has not so many records, or they were pruned: [`SignedLog::epochs`]
+    /// `None` if the epoch has not so many records, or they were pruned: [`SignedLog::pruned`]
     /// tells which.
     ///
     /// # Errors

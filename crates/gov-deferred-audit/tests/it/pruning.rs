@@ -12,7 +12,10 @@ use gov_deferred_audit::{
     LogConfig, SignedLog,
     entry::Entry,
     pruned::PruneStatement,
-    signed_log::{PruneError, Pruned, ReadLogError, accept_rollback, conformance::Deployment as _},
+    signed_log::{
+        PruneError, Pruned, ReadLogError, accept_rollback, conformance::Deployment as _,
+        restore_tail,
+    },
 };
 use rusqlite::Connection;
 
@@ -134,6 +137,27 @@ async fn nothing_goes_beyond_what_was_signed_when_a_row_is_moved() {
     assert!(log.finish_pruning().await.is_err());
     log.close().await;
     assert_eq!(rows(&it.config.database)[0], 1101 - 256);
+}
+
+#[tokio::test]
+async fn what_a_restored_tail_says_is_pruned_is_pruned_again_and_nothing_less_is_said() {
+    let it = Fixture::with_records(600).await;
+    let old = it.keep_database();
+    it.export();
+    prune(&it, 512).await;
+    it.export();
+    let log = it.open().await;
+    it.copy_outside(&log).await;
+    log.close().await;
+    it.restore_database(&old);
+    restore_tail(it.config.clone(), &it.clock, &it.export_dir()).await.unwrap();
+    let log = it.open().await;
+    assert_eq!(*log.pruned().await.unwrap().below(), [(1, 512)].into());
+    assert_eq!(log.finish_pruning().await.unwrap(), 512);
+    log.close().await;
+    assert_eq!(prune(&it, 256).await.below, [(1, 512)].into());
+    let report = it.verify_database();
+    assert!(report.is_ok() && report.pruned == 512, "{:?}", report.first_bad());
 }
 
 #[tokio::test]

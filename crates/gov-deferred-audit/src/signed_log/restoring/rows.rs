@@ -1,6 +1,5 @@
 //! Writes the rows of what was lost, bundle by bundle.
 
-use gov_core::AuditEventKind;
 use rusqlite::Transaction;
 
 use super::{Export, Place, RestoreError, Start};
@@ -103,16 +102,12 @@ impl Epoch<'_, '_> {
             if let Some(PayloadLine { salt, payload, .. }) = payload {
                 rows.insert_payload(seq, &gov_core::Payload::from_parts(payload, salt))?;
             }
-            if read.kind == AuditEventKind::AdminLogPruned {
-                self.state_again(&read)?;
+            // What the log said that it pruned is pruned again, or it would say less next time.
+            for (epoch, below) in PruneStatement::of(&read).iter().flat_map(PruneStatement::below) {
+                store::set_pruned(self.tx, *epoch, *below)?;
             }
             edge.push(leaf_hash(entry), &mut |tile: FullTile| full.push(tile));
         }
         Ok(full.iter().try_for_each(|tile| store::insert_tile(self.tx, epoch, tile))?)
-    }
-    /// What the log says is pruned may go, also where an older database has it still.
-    fn state_again(&self, entry: &Entry) -> Result<(), StoreError> {
-        let said = entry.reason.as_deref().and_then(PruneStatement::parse).unwrap_or_default();
-        said.below().iter().try_for_each(|(at, below)| store::set_pruned(self.tx, *at, *below))
     }
 }
