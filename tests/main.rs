@@ -13,6 +13,7 @@ mod approved;
 mod books;
 mod browser;
 mod conserved;
+mod dead_letters;
 mod disk_full;
 mod exported;
 mod flipped_bytes;

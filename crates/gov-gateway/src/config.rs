@@ -112,6 +112,8 @@ pub struct Log {
 pub struct Audit {
     /// The kinds of events without which there is no answer, beside those that are always needed.
     pub required: Vec<String>,
+    /// How fast the signed log is read again and compared with what was signed; 0 for not at all.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// Section `durability`.

@@ -13,6 +13,7 @@ use axum::{
     routing::{get, post, put},
 };
 use gov_core::{Clock, Health};
+use gov_deferred_audit::DeadLetters;
 use gov_retention::event_store::AuditEventStore;
 use tower::ServiceExt as _;
 
@@ -22,6 +23,7 @@ mod audit_events;
 mod auth;
 mod body;
 mod check;
+mod dead_letters;
 mod guard;
 mod healthz;
 pub mod listener;
@@ -57,6 +59,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Knows the policies, and changes which one is active.
     pub policies: Policies,
+    /// What the signed log did not take.
+    pub dead_letters: DeadLetters,
     /// The signed log, for outsiders.
     pub log: ServedLog,
     /// Where audit events are found.
@@ -137,6 +141,10 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
         .route("/log/{*path}", get(log::get))
+        .route("/v1/audit/dlq", get(dead_letters::list))
+        .route("/v1/audit/dlq/{id}", get(dead_letters::get))
+        .route("/v1/audit/dlq/{id}/replay", post(dead_letters::replay))
+        .route("/v1/audit/dlq/{id}/discard", post(dead_letters::discard))
         .merge(page::routes())
         .route("/healthz", get(healthz::healthz))
         .route("/readyz", get(readyz::readyz))

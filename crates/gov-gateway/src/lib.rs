@@ -8,6 +8,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod data_dir;
+pub mod dead_letters;
 pub mod events;
 pub mod feed;
 pub mod founding;

@@ -191,6 +191,7 @@ impl Server {
             directory,
             registry,
             policies,
+            dead_letters: log.dead_letters.clone(),
             log: ServedLog { signed: log.signed.clone(), public: config.log.public },
             event_store: event_work.store(),
             desk: approvals.desk.clone(),

@@ -179,6 +179,12 @@ pub static KEYS: &[Key] = &[
         "what is refused (503 `not-recorded`) when its event cannot be kept; not named, it is done all the same, counted, and an `audit.gap` says so later; everything else is always refused then",
     ),
     key(
+        "audit.scrub_bytes_per_second",
+        Slot::Count { at: |it| &mut it.audit.scrub_bytes_per_second, min: 0, max: 1 << 40 },
+        "1048576",
+        "how fast the signed log is read again and again, beside everything else, and compared with what was signed, in bytes a second; 0: not at all",
+    ),
+    key(
         "durability.refuse",
         Slot::Choice(|it| &mut it.durability.refuse),
         "durable",

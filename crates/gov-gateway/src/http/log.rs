@@ -184,6 +184,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_says_whether_it_was_pruned_or_never_was() {
+        let epoch = EpochExtent { epoch: 1, origin: "a.example/gov/e1".to_owned(), size: 300 };
+        let bundle = |index, width| File::Bundle(TilePlace { level: 0, index, width });
+        let beyond = "`a.example/gov/e1` has 300 records, and this is beyond them";
+        for (file, detail) in [
+            (bundle(0, 256), "these entries were pruned; the tree over them is whole"),
+            (bundle(1, 44), "these entries were pruned; the tree over them is whole"),
+            (bundle(1, 45), beyond),
+            (File::Tile(TilePlace { level: 0, index: 1, width: 45 }), beyond),
+            (File::Proof(301), beyond),
+            (File::Checkpoint, "nothing is left of `a.example/gov/e1`"),
+        ] {
+            assert_eq!(file.missing(&epoch), Problem::new(Code::NotFound, detail), "{file:?}");
+        }
+    }
+
+    #[test]
     fn an_epoch_is_not_taken_for_another_whose_name_it_begins() {
         let epoch = EpochExtent { epoch: 1, origin: "a.example/gov/e1".to_owned(), size: 0 };
         assert_eq!(below(&epoch, "a.example/gov/e1/vkey"), Some("vkey"));

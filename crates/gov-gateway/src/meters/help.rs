@@ -89,6 +89,21 @@ pub static HELP: &[(&str, Kind, &str)] = &[
     ),
     ("gov_deferred_audit_sync_failures_total", Kind::Counter, "Fsyncs of the spool that failed."),
     ("gov_deferred_audit_syncs_total", Kind::Counter, "Fsyncs of the spool that were made."),
+    (
+        "gov_deferred_audit_scrub_rounds_total",
+        Kind::Counter,
+        "Times that the scrubber has read the whole log.",
+    ),
+    (
+        "gov_deferred_audit_scrubbed_records_total",
+        Kind::Counter,
+        "Records that the scrubber has compared with what was signed.",
+    ),
+    (
+        "gov_deferred_audit_scrub_findings_total",
+        Kind::Counter,
+        "Places where the scrubber found something else than what was signed: an alarm.",
+    ),
     ("gov_deferred_audit_pending", Kind::Gauge, "Records taken and not settled yet."),
     ("gov_deferred_audit_spool_bytes", Kind::Gauge, "Size of the spool, in bytes."),
     ("gov_retention_appended_total", Kind::Counter, "Audit events that the event store holds."),

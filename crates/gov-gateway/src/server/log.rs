@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health};
 use gov_deferred_audit::{
-    DeferredAuditQueue, DeferredAuditReceiver, Flushed, LogConfig, QueueConfig, SignedLog,
-    Supervisor, close_and_flush_within, spawn_supervised_drainer,
+    DeadLetters, DeferredAuditQueue, DeferredAuditReceiver, Flushed, LogConfig, QueueConfig,
+    SignedLog, Supervisor, close_and_flush_within, signed_log::ScrubConfig,
+    spawn_supervised_drainer,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ pub(super) struct OpenLog {
     signed: SignedLog,
     queue: DeferredAuditQueue,
     receiver: DeferredAuditReceiver,
+    dead_letters: DeadLetters,
+    scrub: Option<ScrubConfig>,
     flush_timeout: Duration,
     outside: Arc<OutsidePlace>,
     description: String,
@@ -39,9 +42,13 @@ pub(super) struct OpenLog {
 pub(super) struct Log {
     pub(super) queue: DeferredAuditQueue,
     pub(super) signed: SignedLog,
+    pub(super) dead_letters: DeadLetters,
     supervisor: Supervisor,
     copier: JoinHandle<()>,
     stop_copier: CancellationToken,
+    // No record waits for them: the replay of the dead letters, and the scrubber.
+    chores: Vec<JoinHandle<()>>,
+    stop_chores: CancellationToken,
     pub(super) flush_timeout: Duration,
     outside: Arc<OutsidePlace>,
     description: String,
@@ -65,6 +72,7 @@ impl OpenLog {
             }
         };
         let queue_config = QueueConfig::in_dir(data_dir.path());
+        let dead_letters = DeadLetters::new(signed.clone(), &queue_config.quarantine);
         let queue_clock = Arc::clone(clock);
         let opened = tokio::task::spawn_blocking(move || {
             DeferredAuditQueue::open(queue_config, queue_clock)
@@ -73,6 +81,7 @@ impl OpenLog {
         let (queue, receiver) = match opened.and_then(|it| it.map_err(StartError::from)) {
             Ok(opened) => opened,
             Err(error) => {
+                drop(dead_letters);
                 signed.close().await;
                 return Err(error);
             }
@@ -87,6 +96,8 @@ impl OpenLog {
             signed,
             queue,
             receiver,
+            dead_letters,
+            scrub: scrub(config.audit.scrub_bytes_per_second),
             flush_timeout: config.log.flush_timeout,
             outside: OutsidePlace::new(data_dir.path(), &outside_copy),
             description,
@@ -95,12 +106,16 @@ impl OpenLog {
 
     /// Closes both; what the spool holds waits for the next start.
     pub(super) async fn close(self) {
-        self.signed.close().await;
+        let Self { signed, dead_letters, .. } = self;
+        drop(dead_letters);
+        signed.close().await;
     }
 
     /// Starts what works on them.
     pub(super) fn start(self) -> Log {
-        let Self { signed, queue, receiver, flush_timeout, outside, description } = self;
+        let Self { signed, queue, receiver, dead_letters, .. } = self;
+        let (flush_timeout, outside, description) =
+            (self.flush_timeout, self.outside, self.description);
         let sinks = signed.clone();
         let supervisor = spawn_supervised_drainer(
             receiver,
@@ -110,7 +125,28 @@ impl OpenLog {
         );
         let stop_copier = CancellationToken::new();
         let copier = tokio::spawn(signed.clone().copy_outside(stop_copier.clone()));
-        Log { queue, signed, supervisor, copier, stop_copier, flush_timeout, outside, description }
+        let stop_chores = CancellationToken::new();
+        let replay = dead_letters.clone().replay_at_start(stop_chores.clone());
+        let mut chores = vec![tokio::spawn(async {
+            // It says itself what it did.
+            let _ = replay.await;
+        })];
+        if let Some(config) = self.scrub {
+            chores.push(tokio::spawn(signed.clone().scrub(config, stop_chores.clone())));
+        }
+        Log {
+            queue,
+            signed,
+            dead_letters,
+            supervisor,
+            copier,
+            stop_copier,
+            chores,
+            stop_chores,
+            flush_timeout,
+            outside,
+            description,
+        }
     }
 }
 
@@ -142,6 +178,13 @@ impl Log {
     /// Flushes the queue within `bound`, waits for those who read the log as it is `then`, copies
     /// the last checkpoint, and closes the files.
     pub(super) async fn close(self, bound: Duration, then: impl Future<Output = Ended>) -> Ended {
+        self.stop_chores.cancel();
+        for chore in self.chores {
+            if let Err(error) = chore.await {
+                error!(%error, "a chore of the signed log ended badly");
+            }
+        }
+        drop(self.dead_letters);
         let Flushed { left_in_spool, lost, .. } =
             close_and_flush_within(&self.queue, self.supervisor, bound).await;
         let read = then.await;
@@ -160,6 +203,11 @@ impl Log {
         }
         read
     }
+}
+
+/// How the log is scrubbed; not at all at 0 bytes a second.
+fn scrub(bytes_per_second: u64) -> Option<ScrubConfig> {
+    (bytes_per_second > 0).then(|| ScrubConfig { bytes_per_second, ..ScrubConfig::default() })
 }
 
 /// Where the parts of the log lie: for the server and for the commands on files.

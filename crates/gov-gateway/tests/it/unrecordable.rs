@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::{body::Body, http::Request};
 use gov_core::{AuditEventKind, Clock, Redactor, SystemClock, Timestamp};
-use gov_deferred_audit::{LogConfig, LogRecord, SignedLog};
+use gov_deferred_audit::{DeadLetters, LogConfig, LogRecord, SignedLog};
 use gov_escalation::{
     Approvals, approvals::ApprovalsConfig, chain::Chain, store::memory::MemoryApprovalStore,
 };
@@ -162,6 +162,7 @@ async fn start_with(
     }
     let signed = SignedLog::open(LogConfig::in_dir(dir.path()), Arc::clone(&clock)).await.unwrap();
     let parts = Parts {
+        dead_letters: DeadLetters::new(signed.clone(), dir.path()),
         log: ServedLog { signed, public: false },
         gate: Arc::new(gate),
         directory,
