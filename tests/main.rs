@@ -26,5 +26,6 @@ mod place;
 mod proved;
 mod refused;
 mod rolled_back;
+mod served;
 mod server;
 mod two_gateways;

@@ -15,7 +15,7 @@ use crate::{
 const APPROVALS: usize = 40;
 
 /// The URL of an empty database; none where there is no server, which has been said.
-fn database() -> Option<String> {
+pub(crate) fn database() -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let name: String = runtime.block_on(async {
         let pool = gov_store::fresh_database::postgres(&[]).await?;

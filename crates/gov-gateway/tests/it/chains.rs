@@ -7,12 +7,12 @@ use crate::{
     running::{Running, config},
 };
 
-const ASKS: &str = "@id(\"all\")\npermit (principal, action, resource);\n\n\
+pub(crate) const ASKS: &str = "@id(\"all\")\npermit (principal, action, resource);\n\n\
     @id(\"prod\")\n@outcome(\"require_approval\")\n@chain(\"prod\")\n\
     forbid (principal, action, resource)\nwhen { context.argv0.contains(\"deploy\") };\n";
 const UNKNOWN: &str = "line 4, column 1: `prod`: `@chain(\"prod\")` is not configured; known are \
                        `default`; add `[chains.prod]` to the configuration";
-const PROD: &str = "[chains.prod]\ntimeout = \"1h\"\n";
+pub(crate) const PROD: &str = "[chains.prod]\ntimeout = \"1h\"\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_asks_an_unknown_chain_is_refused_and_changes_nothing() {

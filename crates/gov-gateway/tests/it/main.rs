@@ -25,6 +25,7 @@ mod hook;
 mod http;
 mod install;
 mod lifecycle;
+mod log_door;
 mod log_follower;
 mod page;
 mod page_answers;

@@ -1,5 +1,6 @@
 //! Blocking answers are on record before they are given.
 
+use gov_gateway::server::Ended;
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,6 +24,33 @@ fn records(home: &tempfile::TempDir) -> Vec<(Value, String)> {
             (serde_json::from_slice(&entry).unwrap(), String::from_utf8(payload).unwrap())
         })
         .collect()
+}
+
+/// The time limit of a request is 30 s here, and would answer `timeout`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_another_process_locks_the_log_a_refusal_is_503_soon_and_on_record_later() {
+    let it = Running::start("").await;
+    let log = rusqlite::Connection::open(it.home.path().join("gov/audit-log.db")).unwrap();
+    log.execute_batch("begin immediate").unwrap();
+    let (status, code, _, json) = it.check_command(REFUSED).await.problem();
+    assert_eq!((status, &*code, &json["decision"]), (503, "not-recorded", &json!("refuse")));
+    let detail = json["detail"].as_str().unwrap();
+    assert!(detail.contains("the signed log cannot be written now"), "{detail}");
+    assert!(detail.contains("locked"), "{detail}");
+    assert_eq!(it.check_command(ALLOWED).await.json()["decision"], "allow");
+    log.execute_batch("rollback").unwrap();
+    drop(log);
+
+    // The next one may come before the log has looked again.
+    let mut replies = Vec::new();
+    while replies.len() < 20 && replies.last() != Some(&200) {
+        replies.push(it.check_command(REFUSED).await.status);
+    }
+    assert_eq!(replies.last(), Some(&200), "{replies:?}");
+    let (ended, home) = it.stop().await;
+    assert_eq!(ended, Ended::Clean);
+    let refused = records(&home).into_iter().filter(|(it, _)| it["kind"] == "action.refused");
+    assert_eq!(refused.count(), 1 + replies.len(), "each is on record, once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

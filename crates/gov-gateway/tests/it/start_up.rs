@@ -3,15 +3,20 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
+    sync::Arc,
 };
 
 use rustix::process::Signal;
 
 use crate::{
+    chains::{ASKS, PROD},
     check_door::REFUSED,
     lifecycle::{agent_token, check},
     process::{Place, database},
+    running::{Running, config},
 };
+use gov_core::SystemClock;
+use gov_gateway::server::{Ended, Server, StartError};
 
 #[test]
 fn without_any_configuration_it_makes_everything_and_says_so_in_five_lines() {
@@ -46,6 +51,27 @@ fn a_port_in_use_is_3_and_leaves_nothing_behind() {
     let message = format!("cannot listen on `{address}`; stop what does, or choose another");
     place.serve_in_vain(&["--listen", &address]).failed(3, &message);
     assert!(!place.data_dir().exists());
+}
+
+/// A policy of a chain that the first configuration has and the second has not.
+#[tokio::test]
+async fn a_start_that_fails_late_leaves_no_task_and_no_lock_behind() {
+    let it = Running::start(PROD).await;
+    let body = serde_json::json!({ "text": ASKS }).to_string();
+    assert_eq!(it.post("/v1/policies", &it.admin, &body).await.status, 201);
+    let (admin, agent) = (it.admin.clone(), it.agent.clone());
+    let (ended, home) = it.stop().await;
+    assert_eq!(ended, Ended::Clean);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    for _again in 0..2 {
+        let error = Server::start(&config(&home, ""), Arc::new(SystemClock)).await.unwrap_err();
+        assert!(matches!(error, StartError::Policy { .. }), "{error}");
+        assert_eq!(tasks(), before);
+    }
+    let it = Running::start_on(home, PROD, admin, agent).await;
+    assert_eq!(it.check_command(REFUSED).await.status, 200);
+    assert_eq!(it.stop().await.0, Ended::Clean);
 }
 
 #[test]
