@@ -8,8 +8,12 @@ mod accept_rollback;
 mod events;
 mod export;
 mod place;
+mod prune;
+mod reason;
 mod receipt;
 mod report;
+mod restore_tail;
+mod rotate_key;
 mod verify;
 
 /// `gov audit`: audit events and the signed log.
@@ -25,6 +29,12 @@ pub enum Audit {
     Export(export::Export),
     /// Write the proof that the log holds one record; also while the server runs.
     Receipt(Box<receipt::Receipt>),
+    /// Go on under a new key: the log ends its epoch and hands all of it over to the next.
+    RotateKey(rotate_key::RotateKey),
+    /// Delete old entries and what they were about, and keep every proof.
+    Prune(Box<prune::Prune>),
+    /// Put back what the database lost, from an export that was signed.
+    RestoreTail(Box<restore_tail::RestoreTail>),
     /// Accept that records were lost: the log goes on as a new epoch that says so.
     AcceptRollback(accept_rollback::AcceptRollback),
 }
@@ -41,6 +51,9 @@ impl Audit {
             Self::Verify(it) => it.run(),
             Self::Export(it) => it.run(),
             Self::Receipt(it) => it.run(),
+            Self::RotateKey(it) => it.run(),
+            Self::Prune(it) => it.run(),
+            Self::RestoreTail(it) => it.run(),
             Self::AcceptRollback(it) => it.run(),
         }
     }

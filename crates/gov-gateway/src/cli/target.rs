@@ -1,7 +1,9 @@
 //! What a command works on: a running server, or the files.
 
 use clap::Args;
+use gov_core::text;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{Exit, Failure, Places, console};
 use crate::{
@@ -27,15 +29,7 @@ pub struct Target {
 impl Target {
     /// The server to ask; `None` for the files. Flags that name files win over the environment.
     pub(super) fn server(&self) -> Result<Option<Client>, Failure> {
-        let named = self.places.name_files();
-        let url = std::env::var("GOV_URL").ok().filter(|_| !named);
-        let Some(url) = url else { return Ok(None) };
-        let usage = |error| Failure::of(Exit::Usage, error);
-        let token = Token::find(None)
-            .map_err(|it| usage(Box::<dyn std::error::Error + Send + Sync>::from(it)))?;
-        Client::new(&url, token.as_ref(), Patience::default())
-            .map(Some)
-            .map_err(|it| usage(it.into()))
+        server(&self.places)
     }
 
     /// Prints a change as JSON, or as `text` says it.
@@ -72,6 +66,24 @@ impl Target {
         }
         list.items.iter().try_for_each(|it| console::line(&row(it)))
     }
+}
+
+/// The server to ask; `None` for the files. Flags that name files win over the environment.
+pub(super) fn server(places: &Places) -> Result<Option<Client>, Failure> {
+    let url = std::env::var("GOV_URL").ok().filter(|_| !places.name_files());
+    let Some(url) = url else { return Ok(None) };
+    let usage = |error| Failure::of(Exit::Usage, error);
+    let token = Token::find(None)
+        .map_err(|it| usage(Box::<dyn std::error::Error + Send + Sync>::from(it)))?;
+    Client::new(&url, token.as_ref(), Patience::default()).map(Some).map_err(|it| usage(it.into()))
+}
+
+/// JSON over several lines for people: what a text holds of line feeds stays in its quotes.
+pub(super) fn block(value: &Value) -> String {
+    // A value that was read is written.
+    let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
+    let lines: Vec<_> = pretty.lines().map(|it| format!("\n  {}", text::escape(it))).collect();
+    lines.concat()
 }
 
 /// Prints a value as JSON on one line.

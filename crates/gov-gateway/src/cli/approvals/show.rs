@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use gov_core::text;
-use serde_json::Value;
 
-use crate::approvals::{ApprovalRow, ApprovalView};
+use crate::{
+    approvals::{ApprovalRow, ApprovalView},
+    cli::target::block,
+};
 
 /// One line of the list.
 pub(super) fn row(it: &ApprovalRow) -> String {
@@ -94,12 +96,4 @@ pub(super) fn whole(it: &ApprovalView) -> String {
         .collect();
     line("history", history.concat());
     out.trim_end().to_owned()
-}
-
-/// JSON over several lines: what a text holds of line feeds stays in its quotes.
-fn block(value: &Value) -> String {
-    // A value that was read is written.
-    let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
-    let lines: Vec<_> = pretty.lines().map(|it| format!("\n  {}", text::escape(it))).collect();
-    lines.concat()
 }

@@ -2,13 +2,12 @@
 
 use clap::Args;
 use gov_core::SystemClock;
-use gov_deferred_audit::{record::MAX_REASON_BYTES, signed_log};
-use gov_store::lock::DataDirLock;
+use gov_deferred_audit::signed_log;
 use serde_json::json;
 
-use super::place::LogPlace;
+use super::{place::LogPlace, reason::Reason};
 use crate::{
-    cli::{Exit, Failure, Outcome, console},
+    cli::{Exit, Outcome, console},
     offline,
     server::StartError,
 };
@@ -16,9 +15,8 @@ use crate::{
 /// Accepts that records were lost. The server must be down.
 #[derive(Debug, Args)]
 pub struct AcceptRollback {
-    /// Why: it becomes part of the record that says so.
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
+    #[command(flatten)]
+    reason: Reason,
     #[command(flatten)]
     place: LogPlace,
     /// Print JSON.
@@ -28,16 +26,9 @@ pub struct AcceptRollback {
 
 impl AcceptRollback {
     pub(super) fn run(self) -> Outcome {
-        let reason = self.reason.trim();
-        if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
-            let got = reason.len();
-            let what =
-                format!("`--reason` must be 1 to {MAX_REASON_BYTES} bytes long; received {got}");
-            return Err(Failure::new(Exit::Usage, what));
-        }
+        let reason = self.reason.text()?;
         let found = self.place.find()?;
-        let lock = DataDirLock::acquire(found.dir.path())
-            .map_err(|error| Failure::of(Exit::Unreachable, error))?;
+        let lock = found.lock()?;
         let shared = found.on_shared(async |pool| {
             let places = found.log.places();
             signed_log::accept_rollback_postgres(pool.clone(), places, &SystemClock, reason).await

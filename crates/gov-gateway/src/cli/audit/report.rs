@@ -1,7 +1,7 @@
 //! How the two verdicts are shown, and which exit code they are.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gov_core::text;
+use gov_core::{Timestamp, text};
 use gov_deferred_audit::verify::{Report, Verdict};
 use serde_json::{Value, json};
 
@@ -67,8 +67,20 @@ pub(super) fn for_people(report: &Report, trust: Trust, kept: usize) -> String {
     }
     lines.push(trust.for_people().to_owned());
     lines.push(format!("checkpoints from outside that it was held against: {kept}"));
+    for it in &report.witnesses {
+        lines.push(format!(
+            "witness {}: cosigned {} records of epoch {} at {}",
+            it.witness.name(),
+            it.size,
+            it.epoch,
+            seconds(it.seconds)
+        ));
+    }
     let payloads = &report.payloads;
     lines.push(format!("payloads: {} compared, {} not here", payloads.checked, payloads.not_kept));
+    if report.pruned > 0 {
+        lines.push(format!("pruned, as the log says itself: {} entries", report.pruned));
+    }
     lines.push(format!("integrity: {}", report.integrity));
     lines.push(format!("completeness: {}", report.completeness));
     let lines: Vec<_> = lines.iter().map(|it| text::escape(it)).collect();
@@ -92,6 +104,16 @@ pub(super) fn as_json(report: &Report, trust: Trust, kept: usize) -> Value {
         .iter()
         .map(|it| json!({"epoch": it.epoch, "survived": it.survived, "known": it.known}))
         .collect();
+    let witnesses: Vec<_> = report
+        .witnesses
+        .iter()
+        .map(|it| {
+            json!({
+                "witness": it.witness.name(), "epoch": it.epoch, "size": it.size,
+                "at": seconds(it.seconds),
+            })
+        })
+        .collect();
     let first_bad = report
         .first_bad()
         .map(|it| json!({"epoch": it.epoch, "index": it.index, "what": it.what, "why": it.why}));
@@ -103,10 +125,18 @@ pub(super) fn as_json(report: &Report, trust: Trust, kept: usize) -> Value {
         "outside_checkpoints": kept,
         "epochs": epochs,
         "losses": losses,
+        "witnesses": witnesses,
         "payloads": {"checked": report.payloads.checked, "not_kept": report.payloads.not_kept},
+        "pruned": report.pruned,
         "first_bad": first_bad,
         "findings": report.findings.len(),
     })
+}
+
+/// A witness's clock says whole seconds.
+fn seconds(seconds: u64) -> Timestamp {
+    let micros = seconds.saturating_mul(1_000_000);
+    Timestamp::from_micros_clamped(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 fn verdict(verdict: &Verdict) -> Value {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use clap::Args;
@@ -11,7 +12,12 @@ use gov_deferred_audit::{
     entry::Entry,
     outside_copy::OutsideCopy,
     signer::KeyDir,
-    tlog::{bundle, key::VerifierKey, receipt::Receipt},
+    tlog::{
+        bundle,
+        cosignature::WitnessKey,
+        key::{KeyError, VerifierKey},
+        receipt::Receipt,
+    },
     verify::{
         Report, SourceError, Verdict, VerifyOptions, verify_database, verify_export,
         verify_postgres,
@@ -48,6 +54,12 @@ pub struct Verify {
     /// Do not count losses that a handover to this epoch, or an earlier one, admits.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from_epoch: u64,
+    /// A witness that must have cosigned the newest checkpoint (C2SP tlog-cosignature): its public
+    /// key, as text or file. May be given more than once.
+    ///
+    /// A checkpoint with its line, given with `--from-checkpoint`, counts like the log's own.
+    #[arg(long = "witness-key", value_name = "VKEY", conflicts_with = "receipt")]
+    witnesses: Vec<String>,
     /// Judge a receipt (C2SP tlog-proof) of one record instead of a whole log.
     ///
     /// Needs the record's entry, `--entry`, and the log's public key, `--key`, and neither the log
@@ -70,13 +82,15 @@ impl Verify {
         if let (Some(receipt), Some(entry)) = (&self.receipt, &self.entry) {
             return self.receipt(receipt, entry, &keys);
         }
+        let witnesses = self.witnesses.iter().map(|it| key_of("--witness-key", it));
+        let witnesses = witnesses.collect::<Result<Vec<WitnessKey>, _>>()?;
         let given = self.from_checkpoints.iter().map(read).collect::<Result<_, _>>()?;
         let trust = if keys.is_empty() { Trust::BesideTheLog } else { Trust::Given };
         let options = VerifyOptions {
             keys: (!keys.is_empty()).then_some(keys),
             from_epoch: self.from_epoch,
             from_checkpoints: given,
-            witnesses: Vec::new(),
+            witnesses,
             payloads: true,
         };
         let (report, trust, kept) = match &self.export {
@@ -180,21 +194,25 @@ fn own_keys(dir: &Path) -> Result<Vec<VerifierKey>, Failure> {
     paths.map(|path| key(&path.to_string_lossy())).collect()
 }
 
-/// A key's text, or the file that holds it.
 fn key(given: &str) -> Result<VerifierKey, Failure> {
-    let text = match given.parse::<VerifierKey>() {
+    key_of("--key", given)
+}
+
+/// A key's text, or the file that holds it.
+fn key_of<K: FromStr<Err = KeyError>>(flag: &str, given: &str) -> Result<K, Failure> {
+    let text = match given.parse::<K>() {
         Ok(key) => return Ok(key),
         Err(_) => fs::read_to_string(given),
     };
     let wrong = |cause: Box<dyn std::error::Error + Send + Sync>| {
         let what =
-            format!("`--key {}` is neither a public key nor a file of one", text::escape(given));
+            format!("`{flag} {}` is neither a public key nor a file of one", text::escape(given));
         Failure::because(Exit::Usage, what, cause)
     };
     text.map_err(|error| wrong(error.into()))?
         .trim_end_matches('\n')
         .parse()
-        .map_err(|error: gov_deferred_audit::tlog::key::KeyError| wrong(error.into()))
+        .map_err(|error: KeyError| wrong(error.into()))
 }
 
 /// What was given on the command line: at most as much as a checkpoint or an entry can have.
