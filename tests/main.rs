@@ -17,6 +17,7 @@ mod dead_letters;
 mod disk_full;
 mod exported;
 mod flipped_bytes;
+mod given_up;
 mod hooked;
 mod installed;
 mod judge;

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::Outcome;
 
 mod accept_rollback;
+mod dlq;
 mod events;
 mod export;
 mod place;
@@ -35,6 +36,9 @@ pub enum Audit {
     Prune(Box<prune::Prune>),
     /// Put back what the database lost, from an export that was signed.
     RestoreTail(Box<restore_tail::RestoreTail>),
+    /// See what the log did not take; hand it in again, or give it up.
+    #[command(subcommand)]
+    Dlq(Box<dlq::Dlq>),
     /// Accept that records were lost: the log goes on as a new epoch that says so.
     AcceptRollback(accept_rollback::AcceptRollback),
 }
@@ -54,6 +58,7 @@ impl Audit {
             Self::RotateKey(it) => it.run(),
             Self::Prune(it) => it.run(),
             Self::RestoreTail(it) => it.run(),
+            Self::Dlq(it) => it.run(),
             Self::AcceptRollback(it) => it.run(),
         }
     }

@@ -16,7 +16,9 @@ use crate::{
     cli::{
         Exit, Failure,
         places::{LogPlaces, Places},
+        target,
     },
+    client::Client,
     config,
     data_dir::DataDir,
     offline,
@@ -50,6 +52,12 @@ impl LogPlace {
         let dir = DataDir::open(&self.places.data_dir()?)?;
         let log = log_config(&config, &dir);
         Ok(Found { dir, log, database: config.database })
+    }
+
+    /// The server to ask; `None` where flags name files, or the environment no server.
+    pub(super) fn server(&self) -> Result<Option<Client>, Failure> {
+        let named = self.log.checkpoint_log.is_some() || self.log.audit_key.is_some();
+        if named { Ok(None) } else { target::server(&self.places) }
     }
 }
 
