@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::Outcome;
 
 mod accept_rollback;
+mod at_rest;
 mod dlq;
 mod events;
 mod export;

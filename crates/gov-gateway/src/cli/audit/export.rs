@@ -7,7 +7,7 @@ use gov_core::text;
 use gov_deferred_audit::export::{self, ExportError, ExportOptions};
 use serde_json::json;
 
-use super::place::LogPlace;
+use super::{at_rest, place::LogPlace};
 use crate::{
     cli::{Exit, Failure, Outcome, console},
     offline,
@@ -37,7 +37,9 @@ impl Export {
             found.on_shared(async |pool| export::export_postgres(pool, &self.to, options).await)?;
         let exported = match shared {
             Some(exported) => exported,
-            None => export::export(&found.log.database, &self.to, options),
+            None => {
+                at_rest::read(&found.log.database, |file| export::export(file, &self.to, options))?
+            }
         };
         let exported = exported.map_err(failure)?;
         let path = self.to.display().to_string();

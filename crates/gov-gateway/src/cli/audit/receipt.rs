@@ -13,7 +13,7 @@ use gov_deferred_audit::{
 };
 use serde_json::json;
 
-use super::{place::LogPlace, verify};
+use super::{at_rest, place::LogPlace, verify};
 use crate::cli::{Exit, Failure, Outcome, console};
 
 /// Writes the proof that the log holds one record: a receipt (C2SP tlog-proof).
@@ -64,7 +64,7 @@ impl Receipt {
         let shared = found.on_shared(async |pool| lookup::prove_postgres(pool, wanted).await)?;
         let proved = match shared {
             Some(proved) => proved,
-            None => lookup::prove(&found.log.database, wanted),
+            None => at_rest::read(&found.log.database, |file| lookup::prove(file, wanted))?,
         };
         match proved.map_err(verify::failure)? {
             Some(proved) => self.hand_out(&proved),

@@ -26,6 +26,7 @@ use gov_deferred_audit::{
 use serde_json::json;
 
 use super::{
+    at_rest,
     place::LogPlace,
     report::{self, Trust},
 };
@@ -139,7 +140,7 @@ impl Verify {
                             restore it, or see `gov audit accept-rollback`";
                 return Err(Failure::new(Exit::JudgedNo, what));
             }
-            None => verify_database(&log.database, &options),
+            None => at_rest::read(&log.database, |file| verify_database(file, &options))?,
         };
         let mut report = report.map_err(failure)?;
         let kept = options.from_checkpoints.len();
