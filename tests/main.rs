@@ -29,7 +29,7 @@ mod pruned;
 mod refused;
 mod restored;
 mod rolled_back;
-mod served;
 mod rotated;
+mod served;
 mod server;
 mod two_gateways;
