@@ -115,7 +115,11 @@ pub async fn who_slept_through_a_pruning_goes_on_from_the_tiles(it: &dyn Deploym
     assert_eq!(append(&asleep, &it.records(100)).await.len(), 100);
     in_batches(&awake, &it.records(700), 200).await;
     prune(&awake, 768).await;
-    assert_eq!(append(&asleep, &[it.record(800)]).await, [802]);
+    // Who cannot go on tries for ever.
+    let next = [it.record(800)];
+    let bound = Duration::from_secs(10);
+    let appended = tokio::time::timeout(bound, append(&asleep, &next)).await;
+    assert_eq!(appended.unwrap(), [802], "it cannot go on");
     assert_eq!(asleep.refresh().await.unwrap(), awake.refresh().await.unwrap());
     assert_eq!(append(&awake, &[it.record(801)]).await, [803]);
 }
