@@ -123,6 +123,9 @@ pub(crate) trait LogRows: TreeRows {
     /// How many rows of a kind lie in epochs after the `last`: entries, then payloads, then tiles.
     fn after_epoch(&mut self, last: u64) -> Result<[u64; 3], StoreError>;
 
+    /// How many ids are kept as those of pruned entries, and lie where none was pruned.
+    fn misplaced_ids(&mut self) -> Result<u64, StoreError>;
+
     /// The first entry of an epoch whose row is filed under another id than its own: its `seq`.
     fn misfiled(&mut self, epoch: u64) -> Result<Option<u64>, StoreError>;
 }

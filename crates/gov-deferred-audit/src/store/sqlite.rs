@@ -195,6 +195,10 @@ impl LogRows for &Connection {
         ])
     }
 
+    fn misplaced_ids(&mut self) -> Result<u64, StoreError> {
+        pruned::misplaced_ids(self)
+    }
+
     fn misfiled(&mut self, epoch: u64) -> Result<Option<u64>, StoreError> {
         // In an entry these bytes are its own id: within a text a quote has its escape before it.
         let first: Option<i64> = self

@@ -132,6 +132,11 @@ impl Source for DatabaseSource<'_> {
                     report.find(Which::Integrity, (epoch, None), what, why);
                 }
             }
+            let misplaced = self.rows.misplaced_ids()?;
+            if misplaced > 0 {
+                let why = format!("{misplaced} ids are kept as pruned where nothing was pruned");
+                report.find(Which::Integrity, (epoch, None), "pruned_record", why);
+            }
         }
         let head = self.head(epoch);
         let fits = head.is_some_and(|head| {

@@ -215,6 +215,7 @@ fn dump(connection: &Connection) -> [u8; 32] {
         ("payload", "place"),
         ("tile", "epoch, level, tile"),
         ("checkpoint", "epoch"),
+        ("pruned_record", "record_id"),
     ] {
         let sql = format!("select * from audit_log_{table} order by {key}");
         let mut select = connection.prepare(&sql).unwrap();

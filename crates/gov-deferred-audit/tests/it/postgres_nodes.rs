@@ -242,7 +242,10 @@ async fn an_export_is_judged_whole_and_any_record_is_found_in_the_database() {
 async fn rows_that_only_the_database_knows_of_are_judged_too() {
     let misfiled = "update audit_log_entry set record_id = gen_random_uuid() where seq = 8";
     let stray = "insert into audit_log_entry values (2, 1, gen_random_uuid(), '\\x00'::bytea)";
-    for (sql, index, what) in [(misfiled, Some(7), "record_id"), (stray, None, "entry")] {
+    let planted = "insert into audit_log_pruned_record values (gen_random_uuid(), 1, 3)";
+    for (sql, index, what) in
+        [(misfiled, Some(7), "record_id"), (stray, None, "entry"), (planted, None, "pruned_record")]
+    {
         let Some(it) = Nodes::new().await else { return };
         append(&it.node(0).await, &it.records(10)).await;
         it.assert_verifies().await;

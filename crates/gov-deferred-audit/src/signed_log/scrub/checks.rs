@@ -329,6 +329,10 @@ mod tests {
             Ok([0; 3])
         }
 
+        fn misplaced_ids(&mut self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
         fn misfiled(&mut self, _epoch: u64) -> Result<Option<u64>, StoreError> {
             Ok(None)
         }

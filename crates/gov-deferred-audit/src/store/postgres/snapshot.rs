@@ -135,6 +135,22 @@ impl LogRows for Snapshot {
         })
     }
 
+    fn misplaced_ids(&mut self) -> Result<u64, StoreError> {
+        self.wait(async |connection| {
+            let sql = "select (select count(*) from audit_log_pruned_record) - (
+                           select count(distinct (kept.epoch, kept.seq))
+                           from audit_log_pruned_record kept
+                           join audit_log_checkpoint head on head.epoch = kept.epoch
+                           where kept.seq between 1 and head.size and not exists (
+                               select 1 from audit_log_entry entry
+                               where entry.epoch = kept.epoch and entry.seq = kept.seq
+                           )
+                       ) as count";
+            let row = sqlx::query(sql).fetch_one(connection).await?;
+            Ok(row.try_get::<i64, _>("count")?.try_into()?)
+        })
+    }
+
     fn misfiled(&mut self, epoch: u64) -> Result<Option<u64>, StoreError> {
         self.wait(async |connection| {
             // In an entry these bytes are its own id: within a text a quote has its escape before

@@ -27,6 +27,19 @@ pub(crate) fn find_pruned(
     place.map(at).transpose()
 }
 
+/// How many of the kept ids lie where an entry is, where another one is kept, or in no epoch.
+pub(super) fn misplaced_ids(connection: &Connection) -> Result<u64, StoreError> {
+    let sql = "select (select count(*) from audit_log_pruned_record) - (
+                   select count(distinct kept.place) from audit_log_pruned_record kept
+                   join audit_log_checkpoint head on head.epoch = kept.place >> 40
+                   where kept.place & 0xffffffffff between 1 and head.size and not exists (
+                       select 1 from audit_log_entry entry where entry.place = kept.place
+                   )
+               )";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(count.try_into()?)
+}
+
 /// Below which index the entries of each epoch are pruned.
 pub(crate) fn pruned(connection: &Connection) -> Result<BTreeMap<u64, u64>, StoreError> {
     let mut statement = connection.prepare_cached("select epoch, below from audit_log_pruned")?;

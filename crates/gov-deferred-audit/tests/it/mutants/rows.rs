@@ -264,6 +264,13 @@ impl Tables {
             mutants.push("inserted row", copied(to, seq), None);
             mutants.push("inserted row", payload(to, seq), None);
         }
+        // An id that is known already is not appended again.
+        for (to, seq) in [(epoch, 1), (epoch, size), (epoch, size + 1), (3, 1)] {
+            let sql = format!(
+                "insert into audit_log_pruned_record values (randomblob(16), {to} << 40 | {seq})"
+            );
+            mutants.push("planted id", sql, None);
+        }
         for (to, level, tile) in
             [(epoch, 0, 1), (epoch, 0, 900), (epoch, 1, 0), (epoch, 7, 0), (3, 0, 0)]
         {
