@@ -30,7 +30,7 @@ mod progress;
 mod source;
 
 pub use self::{
-    convert::{Undeliverable, dead_letter, event_of},
+    convert::{Undeliverable, dead_letter, event_of, pruned},
     progress::Progress,
     source::RecordSource,
 };
@@ -249,6 +249,17 @@ impl LogFollower {
                 break;
             }
             for record in records {
+                let last = record.seq - 1;
+                if last > cursor {
+                    tracing::warn!(
+                        epoch = epoch.epoch,
+                        after = cursor,
+                        last,
+                        "records were pruned"
+                    );
+                    let gap = pruned(epoch, cursor + 1, last, self.clock.now());
+                    batch.events.push((last, gap));
+                }
                 cursor = record.seq;
                 let event = event_of(epoch, record).and_then(|event| taken(cursor, event, refused));
                 let event = event.unwrap_or_else(|it| {

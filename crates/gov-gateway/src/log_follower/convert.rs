@@ -93,6 +93,28 @@ pub fn dead_letter(epoch: &EpochExtent, of: &Undeliverable, now: Timestamp) -> A
     }
 }
 
+/// What says that records went from the log before they could be carried here: pruned, on purpose,
+/// while this store was new or put back. Their hashes stay in the log.
+#[must_use]
+pub fn pruned(epoch: &EpochExtent, first: u64, last: u64, now: Timestamp) -> AuditEvent {
+    let why = json!({
+        "cause": "pruned", "count": last - first + 1, "first": first, "last": last,
+        "origin": epoch.origin,
+    });
+    let key = format!("{}/{first}-{last}", epoch.origin);
+    AuditEvent {
+        id: EventId::of_record(RecordId::derived("audit_log_pruned_gap", &key)),
+        at: now,
+        kind: AuditEventKind::AuditGap,
+        agent_id: None,
+        session_id: None,
+        team_id: None,
+        subjects: place(epoch, last),
+        trace_id: None,
+        payload: Payload::from_parts(why.to_string().into_bytes(), [0; SALT_BYTES]),
+    }
+}
+
 fn place(epoch: &EpochExtent, seq: u64) -> BTreeMap<String, String> {
     BTreeMap::from([
         ("epoch".to_owned(), epoch.epoch.to_string()),

@@ -237,6 +237,22 @@ async fn a_record_that_cannot_be_read_does_not_stop_the_rest() {
 }
 
 #[tokio::test]
+async fn records_that_were_pruned_before_they_were_carried_are_one_gap() {
+    let it = start(&[10, 3]);
+    it.log.epochs.lock()[0].drain(..7);
+    for _ in 0..2 {
+        it.follower().run_once().await.unwrap();
+        let events = it.store.events();
+        assert_eq!(events.len(), 7);
+        let gaps: Vec<_> = events.iter().filter(|it| it.kind == AuditEventKind::AuditGap).collect();
+        let [gap] = gaps.as_slice() else { panic!("{gaps:?}") };
+        let payload: serde_json::Value = serde_json::from_slice(gap.payload.as_bytes()).unwrap();
+        assert_eq!((&payload["first"], &payload["last"]), (&1.into(), &7.into()));
+        assert_eq!(payload["origin"], origin(1));
+    }
+}
+
+#[tokio::test]
 async fn an_event_that_the_store_will_never_take_does_not_stop_the_rest() {
     let it = start(&[300]);
     *it.store.never.lock() = Some(EventId::of_record(record_id(1, 9)));
