@@ -21,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     outside_copy::OutsideCopy,
-    store::{Head, StoreError, tree},
+    store::{
+        Head, StoreError,
+        tree::{self, UpperTiles},
+    },
     tlog::key::VerifierKey,
 };
 
@@ -127,6 +130,7 @@ struct Inner {
     failing: failing::State,
     trouble: Mutex<Trouble>,
     letters: Tally,
+    upper: Arc<UpperTiles>,
 }
 
 /// What is wrong at the moment beside that, by part.

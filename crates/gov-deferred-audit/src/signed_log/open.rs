@@ -182,6 +182,7 @@ impl Opened {
                 failing: watch::Sender::new(None),
                 trouble: Mutex::new(Trouble::default()),
                 letters,
+                upper: Arc::default(),
             }),
         })
     }

@@ -1,5 +1,7 @@
 //! What outsiders read of a log: checkpoints, tiles, bundles and receipts, of every epoch.
 
+use std::sync::Arc;
+
 use super::{ReadLogError, SignedLog};
 use crate::{
     store::{
@@ -102,13 +104,13 @@ impl SignedLog {
     ///
     /// [`ReadLogError`]; reading can be tried again.
     pub async fn receipt_of(&self, epoch: u64, seq: u64) -> Result<Option<Receipt>, ReadLogError> {
-        let edge = self.edge_of(epoch);
+        let (edge, upper) = (self.edge_of(epoch), Arc::clone(&self.inner.upper));
         let read = self.inner.backend.read(move |rows| {
             let Some((head, index)) = head(rows, epoch)?.zip(seq.checked_sub(1)) else {
                 return Ok(None);
             };
             let Some(checkpoint) = head.note.filter(|_| index < head.size) else { return Ok(None) };
-            let mut nodes = Nodes::new(rows, epoch, head.size).knowing(edge);
+            let mut nodes = Nodes::new(rows, epoch, head.size).knowing(edge, upper);
             let proof = proof::inclusion(&mut nodes, index, head.size)?;
             Ok(Some(Receipt { index, proof, checkpoint }))
         });

@@ -6,7 +6,10 @@ use std::{
         hash_map::Entry::{Occupied, Vacant},
     },
     ops::Range,
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use super::{Head, StoreError, TreeRows, corrupt_tile};
 use crate::tlog::{
@@ -116,6 +119,31 @@ pub(crate) fn check_signed(head: &Head) -> Result<(), StoreError> {
     Err(StoreError::Corrupt("its checkpoint does not fit its head".to_owned()))
 }
 
+/// All nodes over the hashes of one tile, the hashes first.
+type NodesOfTile = Arc<Vec<Vec<Hash>>>;
+
+/// The nodes of full tiles above the leaves, which never change: every proof passes through a few
+/// of them, and hashing one costs more than reading the rest of a proof.
+#[derive(Debug, Default)]
+pub(crate) struct UpperTiles(Mutex<HashMap<(u64, u8, u64), NodesOfTile>>);
+
+/// So many tiles, of 16 KiB each, are the upper ones of four million records.
+const MAX_UPPER_TILES: usize = 64;
+
+impl UpperTiles {
+    fn get(&self, key: (u64, u8, u64)) -> Option<NodesOfTile> {
+        self.0.lock().get(&key).cloned()
+    }
+
+    fn keep(&self, key: (u64, u8, u64), nodes: &NodesOfTile) {
+        let mut tiles = self.0.lock();
+        if tiles.len() >= MAX_UPPER_TILES {
+            tiles.clear();
+        }
+        tiles.insert(key, Arc::clone(nodes));
+    }
+}
+
 /// Reads the nodes of the tree of `size` leaves from its tiles, each tile once.
 pub(crate) struct Nodes<'r> {
     rows: &'r mut dyn TreeRows,
@@ -123,18 +151,19 @@ pub(crate) struct Nodes<'r> {
     size: u64,
     /// An edge of the same tree, now or later, where that is known.
     edge: Option<Edge>,
-    /// The nodes of the tiles that were read, by height within the tile.
-    tiles: HashMap<(u8, u64), Vec<Vec<Hash>>>,
+    upper: Arc<UpperTiles>,
+    /// The tiles that were read.
+    tiles: HashMap<(u8, u64), NodesOfTile>,
 }
 
 impl<'r> Nodes<'r> {
     pub(crate) fn new(rows: &'r mut dyn TreeRows, epoch: u64, size: u64) -> Self {
-        Self { rows, epoch, size, edge: None, tiles: HashMap::new() }
+        Self { rows, epoch, size, edge: None, upper: Arc::default(), tiles: HashMap::new() }
     }
 
-    /// Spares the tiles that are not full their computing.
-    pub(crate) fn knowing(self, edge: Option<Edge>) -> Self {
-        Self { edge, ..self }
+    /// Spares the tiles that are not full, and those that were read before, their computing.
+    pub(crate) fn knowing(self, edge: Option<Edge>, upper: Arc<UpperTiles>) -> Self {
+        Self { edge, upper, ..self }
     }
 
     /// All nodes over the hashes of one tile, as far as the tree has it.
@@ -144,13 +173,21 @@ impl<'r> Nodes<'r> {
             Vacant(slot) => slot,
         };
         let whole = TilePlace { level, index, width: TILE_WIDTH };
-        let width =
-            if whole.is_within(self.size) { TILE_WIDTH } else { width_at(level, self.size) };
+        let is_whole = whole.is_within(self.size);
+        let key = (self.epoch, level, index);
+        if let Some(known) = self.upper.get(key).filter(|_| is_whole) {
+            return Ok(slot.insert(known));
+        }
+        let width = if is_whole { TILE_WIDTH } else { width_at(level, self.size) };
         let place = TilePlace { width, ..whole };
         let hashes = tile(self.rows, (self.epoch, self.size), place, self.edge.as_ref())?;
         let mut nodes = vec![hashes.ok_or_else(|| corrupt_tile(level, index))?];
         while let Some(row) = nodes.last().filter(|row| row.len() > 1) {
             nodes.push(parents(row));
+        }
+        let nodes = Arc::new(nodes);
+        if is_whole && level > 0 {
+            self.upper.keep(key, &nodes);
         }
         Ok(slot.insert(nodes))
     }
@@ -242,11 +279,20 @@ mod tests {
                 }
             }
         }
+        let upper = Arc::new(UpperTiles::default());
+        for seq in [0, 300, 65_535, 65_536, 65_999, 1] {
+            let wanted = proof::inclusion(&mut Nodes::new(&mut rows, 1, 66_000), seq, 66_000);
+            let mut nodes = Nodes::new(&mut rows, 1, 66_000).knowing(None, Arc::clone(&upper));
+            assert_eq!(proof::inclusion(&mut nodes, seq, 66_000).unwrap(), wanted.unwrap());
+        }
+        let kept: Vec<_> = upper.0.lock().keys().copied().collect();
+        assert_eq!(kept, [(1, 1, 0)]);
     }
 
     #[test]
     fn a_known_edge_gives_the_same_tiles_whether_it_trails_or_is_ahead() {
         let (mut rows, mut edges) = (Numbers::default(), vec![Edge::default()]);
+        let upper = Arc::new(UpperTiles::default());
         for size in 1..=700_u64 {
             let mut edge = edges.last().unwrap().clone();
             edge.push(leaf_hash(size.to_string().as_bytes()), &mut |it| rows.full.push(it));
@@ -268,7 +314,8 @@ mod tests {
             for seq in [0, size / 2, size - 1] {
                 let mut plain = Nodes::new(&mut rows, 1, size);
                 let wanted = proof::inclusion(&mut plain, seq, size).unwrap();
-                let mut knowing = Nodes::new(&mut rows, 1, size).knowing(edges.last().cloned());
+                let mut knowing = Nodes::new(&mut rows, 1, size)
+                    .knowing(edges.last().cloned(), Arc::clone(&upper));
                 assert_eq!(proof::inclusion(&mut knowing, seq, size).unwrap(), wanted);
             }
         }
