@@ -93,11 +93,11 @@ fn a_running_server_is_asked_over_http_and_answers_the_same() {
     let server = place.serve("");
     let of = |token: &str, arguments: &[&str]| dlq(&place, Some((&server, token)), arguments);
     assert_eq!(ids(&of(&auditor, &["list", "--json"]).ok()), [&*bad, &*worse]);
-    let shown = of(&auditor, &["show", &bad, "--json"]).ok();
-    assert_eq!(lines(&shown), lines(&dlq(&place, None, &["show", &bad, "--json"]).ok()));
-    of(&auditor, &["replay", &bad]).failed(2, "may not");
+    of(&auditor, &["replay", &bad]).failed(2, "scope `operator` or `admin`");
     let replayed = of(&admin, &["replay", "--all", "--json"]);
     assert_eq!((replayed.code, ids(&replayed)), (Some(1), vec![bad.clone(), worse.clone()]));
+    let shown = of(&auditor, &["show", &bad, "--json"]).ok();
+    assert_eq!(lines(&shown), lines(&dlq(&place, None, &["show", &bad, "--json"]).ok()));
     let given_up = of(&admin, &["discard", &bad, "--reason", "a drill", "--json"]).ok();
     assert!(lines(&given_up)[0]["record"]["seq"].is_u64(), "{given_up:?}");
     assert_eq!(ids(&of(&admin, &["list", "--json"]).ok()), [&*worse]);

@@ -32,4 +32,5 @@ mod rolled_back;
 mod rotated;
 mod served;
 mod server;
+mod shared_log;
 mod two_gateways;
