@@ -14,6 +14,7 @@ use gov_deferred_audit::tlog::{
     edge::Edge,
     key::VerifierKey,
     leaf_hash,
+    note::Note,
     receipt::Receipt,
     tile::{TilePlace, bundle_path, bundles_of, tiles_of},
 };
@@ -170,6 +171,10 @@ fn an_epoch_that_ended_is_served_beside_the_one_that_is_written() {
             assert_eq!(judged.ok().out, format!("{} records ok\n", copy.size));
         }
     }
+    let [old, new] = [1, 2].map(|epoch| key(&place.data_dir().join("keys"), epoch));
+    let client = Auditor { server: &server, token: &auditor, key: new.clone() };
+    let first = Note::parse(client.text("first-checkpoint").as_bytes()).unwrap();
+    assert_eq!(first.verify(&[old.clone(), new.clone()]).unwrap(), [&new, &old]);
     server.stop();
 }
 

@@ -140,6 +140,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/approvals/{id}/decision", post(approvals::decide))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
+        .route("/log", get(log::list))
         .route("/log/{*path}", get(log::get))
         .route("/v1/audit/dlq", get(dead_letters::list))
         .route("/v1/audit/dlq/{id}", get(dead_letters::get))

@@ -57,6 +57,7 @@ impl Route {
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
             "/" | "/live" | "/login" | "/logout" => Self::Page,
             _ if path.starts_with("/v1/audit/") => Self::Audit,
+            "/log" => Self::Log,
             _ if path.starts_with("/log/") => Self::Log,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,

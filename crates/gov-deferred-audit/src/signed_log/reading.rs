@@ -43,6 +43,17 @@ impl SignedLog {
         read.await
     }
 
+    /// The first checkpoint of an epoch that was handed over, with the signatures of both keys;
+    /// `None` for the first epoch, and where there is no such epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadLogError`]; reading can be tried again.
+    pub async fn first_checkpoint_of(&self, epoch: u64) -> Result<Option<String>, ReadLogError> {
+        let first = |head: Head| head.first_note;
+        self.inner.backend.read(move |rows| Ok(head(rows, epoch)?.and_then(first))).await
+    }
+
     /// One tile's file (C2SP tlog-tiles) under the checkpoint of now, in at most 256 reads.
     ///
     /// A partial tile may be one that has grown since. `None` if the epoch has not so many records.

@@ -1,11 +1,12 @@
-//! `GET /log/{origin}/…`: the signed log as outsiders read it, a C2SP tlog (tlog-tiles). Scopes
-//! auditor, operator and admin, unless `log.public`.
+//! `GET /log` and `GET /log/{origin}/…`: the signed log as outsiders read it, a C2SP tlog
+//! (tlog-tiles). Scopes auditor, operator and admin, unless `log.public`.
 //!
 //! Every epoch is served under its own origin; nothing here is more than one tile of work.
 
 use std::sync::Arc;
 
 use axum::{
+    Json,
     body::Body,
     extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, header},
@@ -19,12 +20,13 @@ use gov_deferred_audit::{
         tile::{TilePlace, parse_bundle_path},
     },
 };
+use serde::Serialize;
 
 use super::{
     Parts, auth,
     problem::{Code, Problem},
 };
-use crate::identity::Scope;
+use crate::{identity::Scope, registry::List};
 
 const READERS: [Scope; 3] = [Scope::Auditor, Scope::Operator, Scope::Admin];
 
@@ -44,11 +46,25 @@ pub struct ServedLog {
     pub public: bool,
 }
 
+/// One epoch, as the list of them shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct EpochView {
+    epoch: u64,
+    /// The name that its files lie under.
+    origin: String,
+    /// How many records it has.
+    size: u64,
+    /// Whether it is the one that is written.
+    current: bool,
+}
+
 /// One file of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum File {
     /// The last signed checkpoint.
     Checkpoint,
+    /// The first one, of an epoch that was handed over.
+    FirstCheckpoint,
     /// The public key.
     Key,
     /// Hashes of the tree.
@@ -59,6 +75,21 @@ enum File {
     Proof(u64),
 }
 
+/// All epochs, the first first.
+pub(super) async fn list(
+    State(parts): State<Arc<Parts>>,
+    headers: HeaderMap,
+) -> Result<Json<List<EpochView>>, Problem> {
+    parts.log.admit(&parts, &headers)?;
+    let epochs = parts.log.signed.epochs().await?;
+    let last = epochs.last().map(|it| it.epoch);
+    let view = |EpochExtent { epoch, origin, size, .. }| {
+        let current = Some(epoch) == last;
+        EpochView { epoch, origin, size, current }
+    };
+    Ok(Json(List::new(epochs.into_iter().map(view).collect())))
+}
+
 /// One file, or the reason why there is none.
 pub(super) async fn get(
     State(parts): State<Arc<Parts>>,
@@ -66,9 +97,7 @@ pub(super) async fn get(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let ServedLog { signed, public } = &parts.log;
-    if !public {
-        auth::token(&parts, &headers, &READERS)?;
-    }
+    parts.log.admit(&parts, &headers)?;
     let Path(path) = path.map_err(|_| no_epoch())?;
     let epochs = signed.epochs().await?;
     let (epoch, name) =
@@ -76,7 +105,7 @@ pub(super) async fn get(
     let file = File::parse(name).ok_or_else(no_file)?;
     let body = file.read(signed, epoch.epoch).await?.ok_or_else(|| file.missing(epoch))?;
     let mut response = Response::new(Body::from(body));
-    let is_text = matches!(file, File::Checkpoint | File::Key | File::Proof(_));
+    let is_text = !matches!(file, File::Tile(_) | File::Bundle(_));
     response.headers_mut().insert(header::CONTENT_TYPE, if is_text { TEXT } else { BYTES });
     if !is_text {
         let cached = if *public { FOR_ALL } else { FOR_ONE };
@@ -85,10 +114,20 @@ pub(super) async fn get(
     Ok(response)
 }
 
+impl ServedLog {
+    fn admit(&self, parts: &Parts, headers: &HeaderMap) -> Result<(), Problem> {
+        if !self.public {
+            auth::token(parts, headers, &READERS)?;
+        }
+        Ok(())
+    }
+}
+
 impl File {
     fn parse(name: &str) -> Option<Self> {
         match name {
             "checkpoint" => return Some(Self::Checkpoint),
+            "first-checkpoint" => return Some(Self::FirstCheckpoint),
             "vkey" => return Some(Self::Key),
             _ => (),
         }
@@ -104,6 +143,7 @@ impl File {
             Self::Tile(place) => return log.tile(epoch, place).await,
             Self::Bundle(it) => return log.bundle(epoch, it.index, it.width).await,
             Self::Checkpoint => log.checkpoint_of(epoch).await?,
+            Self::FirstCheckpoint => log.first_checkpoint_of(epoch).await?,
             Self::Key => log.key_of(epoch).await?.map(|it| format!("{it}\n")),
             Self::Proof(seq) => log.receipt_of(epoch, seq).await?.map(|it| it.to_string()),
         };
@@ -117,6 +157,7 @@ impl File {
                 "these entries were pruned; the tree over them is whole".to_owned()
             }
             Self::Checkpoint | Self::Key => format!("nothing is left of `{origin}`"),
+            Self::FirstCheckpoint => format!("`{origin}` was not handed over: it is the first"),
             _ => format!("`{origin}` has {size} records, and this is beyond them"),
         };
         Problem::new(Code::NotFound, detail)
@@ -129,12 +170,13 @@ fn below<'p>(epoch: &EpochExtent, path: &'p str) -> Option<&'p str> {
 }
 
 fn no_epoch() -> Problem {
-    let detail = "no epoch of the signed log has this origin; it is `/log/<origin>/<file>`";
+    let detail = "no epoch of the signed log has this origin; it is `/log/<origin>/<file>`, and \
+                  `/log` lists the origins";
     Problem::new(Code::NotFound, detail)
 }
 
 fn no_file() -> Problem {
-    let detail = "an epoch has `checkpoint`, `vkey`, `tile/<L>/<N>[.p/<W>]`, \
+    let detail = "an epoch has `checkpoint`, `vkey`, `first-checkpoint`, `tile/<L>/<N>[.p/<W>]`, \
                   `tile/entries/<N>[.p/<W>]` and `proof/<seq>`";
     Problem::new(Code::NotFound, detail)
 }
@@ -156,6 +198,7 @@ mod tests {
         for (name, file) in [
             ("checkpoint", File::Checkpoint),
             ("vkey", File::Key),
+            ("first-checkpoint", File::FirstCheckpoint),
             ("tile/0/000", File::Tile(place(0, 0, 256))),
             ("tile/2/x001/234.p/7", File::Tile(place(2, 1234, 7))),
             ("tile/entries/x001/234.p/7", File::Bundle(place(0, 1234, 7))),

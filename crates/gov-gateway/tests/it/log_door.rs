@@ -40,6 +40,20 @@ async fn only_who_audits_operates_or_administers_reads_the_log() {
 }
 
 #[tokio::test]
+async fn the_epochs_are_listed_for_who_reads_the_log() {
+    let it = Running::start("").await;
+    assert_eq!(it.get("/log", &it.agent).await.problem().0, 403);
+    let listed = it.get("/log", &it.admin).await.json();
+    let [epoch] = listed["items"].as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!(epoch["origin"], it.origin());
+    assert_eq!((&epoch["epoch"], &epoch["current"]), (&1.into(), &true.into()));
+    assert!(epoch["size"].as_u64().is_some_and(|it| it > 0) && listed["next"].is_null());
+    let (status, _, _, json) = it.log_file("first-checkpoint", &it.admin).await.problem();
+    assert_eq!(status, 404);
+    assert!(json["detail"].as_str().unwrap().ends_with("was not handed over: it is the first"));
+}
+
+#[tokio::test]
 async fn a_public_log_is_read_by_all_and_the_rest_by_nobody_more() {
     let it = Running::start("log.public = true").await;
     let host = [format!("host: {}", it.address)];
