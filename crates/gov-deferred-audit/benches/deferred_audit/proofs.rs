@@ -26,7 +26,7 @@ pub(crate) fn of_a_large_log(settings: &Settings, runtime: &Runtime) {
         }
         log
     });
-    let seqs = (0..1_000_u64).map(|it| it * 7_919 % u64::from(records) + 1).collect::<Vec<_>>();
+    let seqs = (0..10_000_u64).map(|it| it * 7_919 % u64::from(records) + 1).collect::<Vec<_>>();
     let mut longest = 0;
     let mut proofs: Vec<f64> = runtime.block_on(async {
         let mut spans = Vec::with_capacity(seqs.len());
@@ -52,14 +52,19 @@ pub(crate) fn of_a_large_log(settings: &Settings, runtime: &Runtime) {
             started.elapsed().as_secs_f64() * 1e6
         })
         .collect();
-    settings.print(&Line {
-        case: format!("inclusion proof p99 of {records} records, beside a select by primary key"),
-        ours: percentile(&mut proofs, 99),
-        baseline: percentile(&mut selects, 99),
-        unit: "us",
-        goal: "<=5",
-        limit: Limit::AtMost(5.0),
-    });
+    for percent in [50, 99] {
+        let judged = percent == 99;
+        settings.print(&Line {
+            case: format!(
+                "inclusion proof p{percent} of {records} records, beside a select by primary key"
+            ),
+            ours: percentile(&mut proofs, percent),
+            baseline: percentile(&mut selects, percent),
+            unit: "us",
+            goal: if judged { "<=5" } else { "" },
+            limit: if judged { Limit::AtMost(5.0) } else { Limit::None },
+        });
+    }
     settings.print(&Line {
         case: format!("hashes of the longest inclusion proof of {records} records"),
         ours: f64::from(u32::try_from(longest).unwrap()),
