@@ -11,16 +11,19 @@ use crate::{
 
 const RECORD: &str = "rec_0000000000000000000000000000000";
 
+/// What could deceive a terminal.
+const WHY: &str = "bad \u{1b}[2Jend";
+
 /// Puts a record among the dead letters of a log at rest, as a build would that could not log it.
-fn bury(place: &Place, number: u8, kind: &str, policy_version: &str) -> String {
+pub(crate) fn bury(place: &Place, number: u8, policy_version: &str) -> String {
     let log = rusqlite::Connection::open(place.data_dir().join("audit-log.db")).unwrap();
     let mut id = [0; 16];
     id[15] = number;
-    let row = rusqlite::params![id, kind, policy_version, [7_u8; 16], number];
+    let row = rusqlite::params![id, policy_version, [7_u8; 16], WHY, number];
     let sql = "insert into audit_log_dead_letter (record_id, at, kind, policy_version, salt,
                    payload, why, dead_at)
-               values (?1, 1767225600000000, ?2, ?3, ?4, cast('{\"left\":1}' as blob),
-                   'the log did not know it', 1767225600000000 + ?5)";
+               values (?1, 1767225600000000, 'agent.registered', ?2, ?3,
+                   cast('{\"left\":\"\u{202e}me\"}' as blob), ?4, 1767225600000000 + ?5)";
     log.execute(sql, row).unwrap();
     format!("{RECORD}{number}")
 }
@@ -55,9 +58,9 @@ fn what_passed_is_logged_at_the_start_and_what_did_not_is_given_up_by_a_person()
     let place = Place::new();
     let (admin, auditor, agent) = (place.admin_token(), place.auditor_token(), place.agent_token());
     place.serve("").stop();
-    let well = bury(&place, 1, "agent.registered", "1");
-    let ill = bury(&place, 2, "agent.registered", "18446744073709551615");
-    let worse = bury(&place, 3, "agent.registered", "18446744073709551614");
+    let well = bury(&place, 1, "1");
+    let ill = bury(&place, 2, "18446744073709551615");
+    let worse = bury(&place, 3, "18446744073709551614");
 
     let server = place.serve("");
     let log = log_is(&server, "degraded");
@@ -74,11 +77,11 @@ fn what_passed_is_logged_at_the_start_and_what_did_not_is_given_up_by_a_person()
     assert_eq!((&page["items"][0]["id"], &page["next"]), (&json!(worse), &Value::Null), "{page}");
 
     let shown = server.get(&auditor, &format!("/v1/audit/dlq/{ill}")).json;
-    assert_eq!(shown["payload"], json!({"left": 1}), "{shown}");
+    assert_eq!(shown["payload"], json!({"left": "\u{202e}me"}), "{shown}");
     assert_eq!(shown["policy_version"], "18446744073709551615");
     assert_eq!((&shown["lies"], &shown["kind"]), (&json!("table"), &json!("agent.registered")));
     let why = shown["why"].as_str().unwrap();
-    assert_ne!(why, "the log did not know it", "it was asked again at the start");
+    assert_ne!(why, WHY, "it was asked again at the start");
 
     let replay = format!("/v1/audit/dlq/{ill}/replay");
     let again = server.post(&admin, &replay, &Value::Null);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    dead_letters::bury,
     exported::entries,
     place::{Place, Ran},
     server::Server,
@@ -12,20 +13,6 @@ const GOOD: &str = "1";
 
 /// More than a record's number may be.
 const BAD: &str = "18446744073709551615";
-
-/// Puts a record among the dead letters of a log at rest, as a build would that could not log it.
-fn bury(place: &Place, number: u8, policy_version: &str) -> String {
-    let log = rusqlite::Connection::open(place.data_dir().join("audit-log.db")).unwrap();
-    let mut id = [0; 16];
-    id[15] = number;
-    let row = rusqlite::params![id, policy_version, [7_u8; 16], "bad \u{1b}[2Jend", number];
-    let sql = "insert into audit_log_dead_letter (record_id, at, kind, policy_version, salt,
-                   payload, why, dead_at)
-               values (?1, 1767225600000000, 'agent.registered', ?2, ?3,
-                   cast('{\"left\":\"\u{202e}me\"}' as blob), ?4, 1767225600000000 + ?5)";
-    log.execute(sql, row).unwrap();
-    format!("rec_0000000000000000000000000000000{number}")
-}
 
 fn lines(ran: &Ran) -> Vec<Value> {
     ran.out.lines().map(|it| serde_json::from_str(it).unwrap()).collect()

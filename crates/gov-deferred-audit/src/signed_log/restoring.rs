@@ -65,8 +65,9 @@ pub enum RestoreError {
     Unreadable(#[from] SourceError),
     /// The export is older than what is known to be signed: take a later one, or accept the loss.
     #[error(
-        "the export has {export}, and the outside copy knows {outside}; take a later export, or \
-         run `gov audit accept-rollback --reason <text>`"
+        "the export has {export}, and the outside copy knows {outside}: it is too old to restore \
+         from; if the database lacks records, take a later export, or run `gov audit \
+         accept-rollback --reason <text>`"
     )]
     Behind {
         /// What the export has.
