@@ -1,3 +1,18 @@
-//! An audit event in, durable; shipped to a sink in order, later if it must be.
-//!
-//! Nothing is here yet: the room is reserved in the table of layers.
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "sqlite")]
+pub mod buffer;
+pub mod cloud_event;
+mod encoded;
+pub mod id;
+pub mod sink;
+#[cfg(feature = "sqlite")]
+mod store;
+
+#[cfg(feature = "sqlite")]
+pub use crate::buffer::{BufferConfig, Durability, EventBuffer};
+pub use crate::{
+    encoded::EncodedEvent,
+    id::BufferId,
+    sink::{AuditSink, Emitted, LastKept, Outgoing, SinkError},
+};

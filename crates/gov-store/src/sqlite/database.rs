@@ -45,6 +45,10 @@ pub struct DatabaseOptions {
     pub wal_limit_bytes: u64,
     /// Without a commit for this long, the log is emptied and cut to nothing.
     pub idle_after: Duration,
+    /// Whether a file that is made now can give its free pages back: `pragma incremental_vacuum`
+    /// then moves them out. A file that exists keeps what it was made with, and is refused if that
+    /// differs.
+    pub incremental_vacuum: bool,
     /// Rows without an `order by` come in reverse, so that tests notice one that is missing.
     pub reverse_unordered_selects: bool,
 }
@@ -61,6 +65,7 @@ impl DatabaseOptions {
             busy_timeout: Duration::from_secs(5),
             wal_limit_bytes: 16 << 20,
             idle_after: Duration::from_secs(1),
+            incremental_vacuum: false,
             reverse_unordered_selects: false,
         }
     }

@@ -73,6 +73,10 @@ pub(super) fn writing(path: &Path, options: &DatabaseOptions) -> Result<Connecti
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let settings = Settings { connection: &connection, path };
     settings.common(options)?;
+    if options.incremental_vacuum {
+        // Before the first page is written: it shapes the file.
+        settings.set("auto_vacuum", &2.into())?;
+    }
     settings.set("journal_mode", &"wal".to_owned().into())?;
     settings.set("synchronous", &2.into())?;
     settings.set("wal_autocheckpoint", &0.into())?;

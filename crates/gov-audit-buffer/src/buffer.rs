@@ -1,0 +1,307 @@
+//! The durable queue between whoever has an event and the sink that will have it.
+//!
+//! ```text
+//! append ─▶ Writer (group commit) ─▶ audit-buffer.db ─▶ waiting ─▶ sink ─▶ acknowledge ─▶ release
+//! ```
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use gov_core::{AuditEvent, Clock, SystemClock};
+use gov_store::sqlite::{
+    Database, DatabaseOptions, OpenError, ReadError, Readers, Sync, WriteError, Writer,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{
+    AuditSink, BufferId, EncodedEvent, Outgoing,
+    cloud_event::EncodeError,
+    store::sqlite::{self, State},
+};
+
+/// What an append's acknowledgement promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Survives a killed process.
+    Spooled,
+    /// Survives power loss.
+    #[default]
+    Durable,
+}
+
+/// How a buffer works.
+#[derive(Clone, Debug)]
+pub struct BufferConfig {
+    /// The node that events come from: a part of each event.
+    pub node: String,
+    /// At most this many events.
+    pub max_rows: u64,
+    /// At most this many bytes of events.
+    pub max_bytes: u64,
+}
+
+impl Default for BufferConfig {
+    /// Node `local`, 10 million events, 4 GiB.
+    fn default() -> Self {
+        Self { node: "local".to_owned(), max_rows: 10_000_000, max_bytes: 4 << 30 }
+    }
+}
+
+/// Keeps events until a sink has them. Clones share it.
+#[derive(Clone, Debug)]
+pub struct EventBuffer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: BufferConfig,
+    #[expect(dead_code, reason = "gaps and dead letters are dated by it")]
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    readers: Readers,
+    database: Mutex<Option<Database>>,
+    /// As of the last commit.
+    state: watch::Sender<State>,
+}
+
+/// Why a buffer could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenBufferError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What it says about itself cannot be read.
+    #[error("cannot read the state of buffer `{}`", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        source: rusqlite::Error,
+    },
+}
+
+/// Why an event is not known to be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// It could not even be written down.
+    #[error(transparent)]
+    Unencodable(#[from] EncodeError),
+    /// The buffer was closed; nothing was kept.
+    #[error("the audit buffer is closed")]
+    Closed,
+    /// The file cannot be written.
+    #[error("the audit buffer cannot be written")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + std::marker::Sync>),
+}
+
+/// Why the buffer could not be read or moved on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BufferError {
+    /// It was closed.
+    #[error("the audit buffer is closed")]
+    Closed,
+    /// The file cannot be read or written; trying again may help.
+    #[error("the audit buffer is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + std::marker::Sync>),
+}
+
+impl EventBuffer {
+    /// Opens the buffer in the file `path` for at most `capacity` events, by the system's clock.
+    ///
+    /// Does blocking I/O.
+    ///
+    /// # Errors
+    ///
+    /// As from [`EventBuffer::open`].
+    pub fn new(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenBufferError> {
+        let config = BufferConfig { max_rows: capacity, ..BufferConfig::default() };
+        Self::open(path.as_ref(), config, Arc::new(SystemClock))
+    }
+
+    /// Opens the buffer in the file `path`, made if it is missing.
+    ///
+    /// Does blocking I/O. Install the metrics recorder before.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenBufferError`].
+    pub fn open(
+        path: &Path,
+        config: BufferConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenBufferError> {
+        let mut options = DatabaseOptions::new("audit_buffer");
+        options.incremental_vacuum = true;
+        let database = Database::open(path, &options, &[&sqlite::COMPONENT], clock.now())?;
+        let (writer, readers) = (database.writer.clone(), database.readers.clone());
+        let state = first_state(path, BufferId::at(clock.now()))?;
+        let inner = Inner {
+            config,
+            clock,
+            writer,
+            readers,
+            database: Mutex::new(Some(database)),
+            state: watch::Sender::new(state),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Keeps one event, durably, and gives its place.
+    ///
+    /// # Errors
+    ///
+    /// As from [`EventBuffer::append`].
+    pub async fn enqueue(&self, event: &AuditEvent) -> Result<u64, AppendError> {
+        self.append(event, Durability::Durable).await
+    }
+
+    /// Keeps one event behind all others, as durably as asked for, and gives its place.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`].
+    pub async fn append(
+        &self,
+        event: &AuditEvent,
+        durability: Durability,
+    ) -> Result<u64, AppendError> {
+        let event = EncodedEvent::of(event, &self.inner.config.node)?;
+        let sync = match durability {
+            Durability::Spooled => Sync::Spooled,
+            Durability::Durable => Sync::Full,
+        };
+        let bytes = event.json.len() as u64;
+        let seq = self.inner.writer.write(sync, move |tx| sqlite::append(tx, &event)).await?;
+        self.inner.state.send_modify(|state| {
+            state.last = state.last.max(seq);
+            state.rows += 1;
+            state.bytes += bytes;
+        });
+        Ok(seq)
+    }
+
+    /// How many events wait for the sink.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let state = *self.inner.state.borrow();
+        state.last.saturating_sub(state.acked)
+    }
+
+    /// Whether nothing waits for the sink.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name of the file, as sinks know it.
+    #[must_use]
+    pub fn id(&self) -> BufferId {
+        self.inner.state.borrow().buffer_id
+    }
+
+    /// The next events that the sink has not got, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferError`]; a read can always be tried again.
+    pub async fn peek(&self, limit: u32) -> Result<Vec<Outgoing>, BufferError> {
+        let acked = self.inner.state.borrow().acked;
+        let read =
+            move |connection: &rusqlite::Connection| sqlite::events_after(connection, acked, limit);
+        Ok(self.inner.readers.read(read).await?)
+    }
+
+    /// Marks everything up to `seq` as kept by the sink, and deletes it.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferError`]: unknown whether it happened; repeating is safe.
+    pub async fn acknowledge(&self, seq: u64) -> Result<(), BufferError> {
+        let job = move |tx: &rusqlite::Transaction<'_>| {
+            sqlite::acknowledge(tx, seq)?;
+            sqlite::release(tx, seq)?;
+            sqlite::state(tx)
+        };
+        let state = self.inner.writer.write(Sync::Full, job).await?;
+        self.inner.state.send_modify(|it| *it = state);
+        Ok(())
+    }
+
+    /// Hands what waits to `sink`, first in, first out, until nothing waits or the sink does not
+    /// take the next one, and gives how many went.
+    pub async fn drain_and_send(&self, sink: &dyn AuditSink) -> usize {
+        let mut sent = 0;
+        loop {
+            let batch = match self.peek(256).await {
+                Ok(batch) if batch.is_empty() => return sent,
+                Ok(batch) => batch,
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "cannot read");
+                    return sent;
+                }
+            };
+            let emitted = sink.emit_batch(&batch).await;
+            if let Some(last) = batch.iter().take(emitted.accepted).next_back() {
+                if let Err(error) = self.acknowledge(last.buffer_seq).await {
+                    tracing::error!(error = &error as &dyn std::error::Error, "cannot move on");
+                    return sent;
+                }
+                sent += emitted.accepted;
+            }
+            if emitted.stopped.is_some() {
+                return sent;
+            }
+        }
+    }
+
+    /// Takes no more events, waits for those that are being written, and closes the file.
+    pub async fn close(&self) {
+        let database = self.inner.database.lock().take();
+        if let Some(database) = database {
+            database.close().await;
+        }
+    }
+}
+
+/// Opens the state before the doors open: through SQLite, on a connection of its own.
+fn first_state(path: &Path, fresh: BufferId) -> Result<State, OpenBufferError> {
+    let read = || {
+        let connection = rusqlite::Connection::open(path)?;
+        sqlite::open(&connection, fresh)
+    };
+    read().map_err(|source| OpenBufferError::State { path: path.to_owned(), source })
+}
+
+impl From<WriteError<rusqlite::Error>> for AppendError {
+    fn from(error: WriteError<rusqlite::Error>) -> Self {
+        match error {
+            WriteError::Closed => Self::Closed,
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+impl From<WriteError<rusqlite::Error>> for BufferError {
+    fn from(error: WriteError<rusqlite::Error>) -> Self {
+        match error {
+            WriteError::Closed => Self::Closed,
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+impl From<ReadError<rusqlite::Error>> for BufferError {
+    fn from(error: ReadError<rusqlite::Error>) -> Self {
+        match error {
+            ReadError::Closed => Self::Closed,
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}

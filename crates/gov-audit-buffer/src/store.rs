@@ -1,0 +1,3 @@
+//! The buffer's tables.
+
+pub(crate) mod sqlite;
