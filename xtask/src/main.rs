@@ -33,8 +33,8 @@ for everybody:
   tour [--keep]                     build gov and walk through its main job, in this terminal
   test [ARGS…]                      install what tests need, start services, run every test
 for developers:
-  services up|down                  a throw-away PostgreSQL that stays up until `down`
-  services run -- COMMAND…          one for the length of a command
+  services up|down                  a throw-away PostgreSQL and NATS that stay up until `down`
+  services run -- COMMAND…          the same for the length of a command
   migrate --data-dir D | --database-url U [--component C]
                                     bring databases up to this build's schema
   bench [COMPONENT] [--once] [--json]

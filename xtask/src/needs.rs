@@ -7,7 +7,7 @@ use std::{env, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::services::{bin_dir, is_root};
+use crate::services::{bin_dir, is_root, old_program};
 
 /// A thing that tests start or read.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,13 @@ pub(crate) const POSTGRES: Need = Need {
     is_there: || bin_dir().is_some(),
 };
 
+pub(crate) const NATS: Need = Need {
+    what: "NATS",
+    reason: "events are shipped to a real server, also to one without atomic batches",
+    package: "nats-server",
+    is_there: || old_program().is_some(),
+};
+
 pub(crate) const CURL: Need = Need {
     what: "curl",
     reason: "the tour asks over HTTP as a person would",
@@ -36,7 +43,7 @@ pub(crate) const CURL: Need = Need {
 
 pub(crate) const PYTHON_VENV: Need = Need {
     what: "Python's venv",
-    reason: "Python packages are the second opinion on canonical JSON and on our exported log",
+    reason: "Python packages bring a current NATS, and a second opinion on what we export",
     package: "python3-venv",
     is_there: || python::has_venv(),
 };

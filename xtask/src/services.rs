@@ -1,24 +1,43 @@
-//! Real servers for the tests, started from what the machine has installed.
-//!
-//! PostgreSQL is the only one so far.
+//! Real servers for the tests, started from what the machine has installed: PostgreSQL and NATS.
 
+mod nats;
 mod postgres;
 
-use std::{ffi::OsStr, process::ExitCode};
+use std::{
+    ffi::OsStr,
+    fs, io,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result, bail};
 
-pub(crate) use self::postgres::{Postgres, bin_dir, is_root};
+pub(crate) use self::{
+    nats::{Nats, Programs, old_program, programs},
+    postgres::{Postgres, bin_dir, is_root},
+};
 use crate::needs;
 
 /// Tells the tests where PostgreSQL listens.
 pub(crate) const POSTGRES_URL: &str = "GOV_TEST_POSTGRES_URL";
 
+/// Tells whoever only needs one where NATS listens.
+pub(crate) const NATS_URL: &str = "GOV_TEST_NATS_URL";
+
+/// Tells the tests of the NATS server that they start, stop and kill.
+pub(crate) const NATS_SERVER: &str = "GOV_TEST_NATS_SERVER";
+
+/// Tells the tests of one without atomic batches.
+pub(crate) const OLD_NATS_SERVER: &str = "GOV_TEST_NATS_SERVER_OLD";
+
+const NEEDS: &[needs::Need] = &[needs::POSTGRES, needs::NATS, needs::PYTHON_VENV];
+
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["up"] => up(),
-        ["down"] => postgres::down(),
+        ["down"] => down(),
         ["run", "--", program, rest @ ..] => run_with(program, rest),
         _ => bail!(
             "`services` takes `up`, `down` or `run -- COMMAND…`, and got `{}`",
@@ -28,22 +47,38 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 fn up() -> Result<ExitCode> {
-    needs::ensure(&[needs::POSTGRES])?;
-    let url = postgres::up()?;
-    println!("export {POSTGRES_URL}={url}");
-    eprintln!("it stays up until `cargo xtask services down`");
+    needs::ensure(NEEDS)?;
+    let Programs { current, old } = programs()?;
+    println!("export {POSTGRES_URL}={}", postgres::up()?);
+    println!("export {NATS_URL}={}", nats::up(&current)?);
+    println!("export {NATS_SERVER}={}", current.display());
+    println!("export {OLD_NATS_SERVER}={}", old.display());
+    eprintln!("they stay up until `cargo xtask services down`");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn down() -> Result<ExitCode> {
+    // One that cannot be stopped must not keep the other up.
+    let (postgres, nats) = (postgres::down(), nats::down());
+    let said = if postgres? | nats? { "stopped, and their files are gone" } else { "none is up" };
+    println!("{said}");
     Ok(ExitCode::SUCCESS)
 }
 
 fn run_with(program: &str, arguments: &[&str]) -> Result<ExitCode> {
-    needs::ensure(&[needs::POSTGRES])?;
+    needs::ensure(NEEDS)?;
+    let programs = programs()?;
     let postgres = Postgres::start()?;
+    let nats = Nats::start(&programs.current)?;
     let status = std::process::Command::new(OsStr::new(program))
         .args(arguments)
         .env(POSTGRES_URL, postgres.url())
+        .env(NATS_URL, nats.url())
+        .env(NATS_SERVER, &programs.current)
+        .env(OLD_NATS_SERVER, &programs.old)
         .status()
         .with_context(|| format!("starting {program}"))?;
-    drop(postgres);
+    drop((postgres, nats));
     Ok(exit_code(status))
 }
 
@@ -51,4 +86,24 @@ fn run_with(program: &str, arguments: &[&str]) -> Result<ExitCode> {
 pub(crate) fn exit_code(status: std::process::ExitStatus) -> ExitCode {
     let code = status.code().and_then(|it| u8::try_from(it).ok());
     code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
+    Ok(listener.local_addr().context("looking for a free port")?.port())
+}
+
+/// The folder and the port that an earlier `up` has noted.
+fn remembered(state: &Path) -> Result<Option<(PathBuf, u16)>> {
+    let text = match fs::read_to_string(state) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.context("reading what `up` has noted")?,
+    };
+    let mut lines = text.lines();
+    let folder = lines.next().context("a folder is missing in what `up` has noted")?;
+    let port = lines
+        .next()
+        .and_then(|it| it.parse().ok())
+        .context("a port is missing in what `up` has noted")?;
+    Ok(Some((folder.into(), port)))
 }

@@ -6,11 +6,12 @@ use anyhow::Result;
 
 use crate::{
     cargo, needs,
-    services::{POSTGRES_URL, Postgres, exit_code},
+    services::{NATS_SERVER, OLD_NATS_SERVER, POSTGRES_URL, Postgres, exit_code, programs},
 };
 
 const NEEDS: &[needs::Need] = &[
     needs::POSTGRES,
+    needs::NATS,
     needs::PYTHON_VENV,
     needs::GO,
     needs::GO_SUMDB,
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     needs::ensure(NEEDS)?;
     let python = needs::python::with_packages()?;
     let modules = needs::node::modules()?;
+    let nats = programs()?;
     let postgres = Postgres::start()?;
     eprintln!("PostgreSQL for the tests: {}", postgres.url());
     let status = cargo::status(
@@ -39,6 +41,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
             .args(["test", "--workspace", "--all-features"])
             .args(arguments)
             .env(POSTGRES_URL, postgres.url())
+            .env(NATS_SERVER, nats.current)
+            .env(OLD_NATS_SERVER, nats.old)
             .env(PYTHON, python)
             .env(NODE_MODULES, modules),
     )?;

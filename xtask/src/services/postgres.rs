@@ -4,10 +4,9 @@ mod cluster;
 
 use std::{
     ffi::OsString,
-    fs, io,
-    net::TcpListener,
+    fs,
     path::PathBuf,
-    process::{Command, ExitCode, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -15,6 +14,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use self::cluster::{Cluster, spawn};
 pub(crate) use self::cluster::{bin_dir, is_root};
+use super::free_port;
 use crate::{
     guard::{Guard, Guarded},
     pace::wait_for,
@@ -96,12 +96,9 @@ pub(super) fn up() -> Result<String> {
     Ok(url(port))
 }
 
-/// Stops the server of `up`.
-pub(super) fn down() -> Result<ExitCode> {
-    let Some((folder, _)) = remembered()? else {
-        println!("no server is up");
-        return Ok(ExitCode::SUCCESS);
-    };
+/// Stops the server of `up`; false if there is none.
+pub(super) fn down() -> Result<bool> {
+    let Some((folder, _)) = remembered()? else { return Ok(false) };
     let cluster = Cluster { folder };
     if cluster.folder.join("data/postmaster.pid").exists() {
         let data = cluster.folder.join("data");
@@ -110,13 +107,7 @@ pub(super) fn down() -> Result<ExitCode> {
     }
     cluster.remove()?;
     fs::remove_file(state_file()).context("forgetting the server")?;
-    println!("stopped, and its files are gone");
-    Ok(ExitCode::SUCCESS)
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
-    Ok(listener.local_addr().context("looking for a free port")?.port())
+    Ok(true)
 }
 
 fn answers(port: u16) -> Result<Option<()>> {
@@ -138,17 +129,7 @@ fn state_file() -> PathBuf {
 }
 
 fn remembered() -> Result<Option<(PathBuf, u16)>> {
-    let text = match fs::read_to_string(state_file()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.context("reading what `up` has noted")?,
-    };
-    let mut lines = text.lines();
-    let folder = lines.next().context("a folder is missing in what `up` has noted")?;
-    let port = lines
-        .next()
-        .and_then(|it| it.parse().ok())
-        .context("a port is missing in what `up` has noted")?;
-    Ok(Some((folder.into(), port)))
+    super::remembered(&state_file())
 }
 
 #[cfg(test)]

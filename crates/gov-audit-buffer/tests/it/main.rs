@@ -1,4 +1,6 @@
 //! The crate from outside.
 
+#![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
+
 mod events;
 mod skeleton;
