@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "test-util")]
+pub mod bench;
 pub mod crash;
 #[cfg(all(feature = "test-util", any(feature = "sqlite", feature = "postgres")))]
 pub mod fresh_database;

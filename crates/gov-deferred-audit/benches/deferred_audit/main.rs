@@ -17,64 +17,19 @@ mod proofs;
 mod recovery;
 mod submit;
 
-use std::{io::Write as _, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use gov_core::SystemClock;
 use gov_deferred_audit::{
     DeferredAuditQueue, LogConfig, QueueConfig, SignedLog, close_and_flush,
     spawn_supervised_drainer,
 };
+use gov_store::bench::{Bench, Goal, Line, fsyncs_of};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-/// One line of the table.
-struct Line {
-    case: String,
-    ours: f64,
-    baseline: f64,
-    unit: &'static str,
-    goal: &'static str,
-    /// Of the ratio.
-    limit: Limit,
-}
-
-enum Limit {
-    /// Reported, and judged by nobody.
-    None,
-    AtLeast(f64),
-    AtMost(f64),
-}
-
 struct Settings {
-    once: bool,
+    bench: Bench,
     records: u32,
-}
-
-impl Settings {
-    fn print(&self, line: &Line) {
-        let ratio = line.ours / line.baseline;
-        let met = match line.limit {
-            _ if self.once => None,
-            Limit::None => None,
-            Limit::AtLeast(limit) => Some(ratio >= limit),
-            Limit::AtMost(limit) => Some(ratio <= limit),
-        };
-        let object = serde_json::json!({
-            "bench": "deferred_audit", "case": line.case, "ours": round(line.ours),
-            "baseline": round(line.baseline), "unit": line.unit, "ratio": round(ratio),
-            "goal": line.goal, "met": met,
-        });
-        std::io::stdout().write_all(format!("{object}\n").as_bytes()).unwrap();
-    }
-}
-
-/// The value below which `percent` of them lie.
-fn percentile(spans: &mut [f64], percent: usize) -> f64 {
-    spans.sort_by(f64::total_cmp);
-    spans[spans.len() * percent / 100]
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 fn main() {
@@ -85,8 +40,9 @@ fn main() {
         naive::records_per_second(records.parse().unwrap(), synchronous);
         return;
     }
-    let once = arguments.iter().any(|it| it == "--once");
-    let settings = Settings { once, records: if once { 2_000 } else { 20_000 } };
+    let bench = Bench::from_arguments("deferred_audit");
+    let once = bench.once;
+    let settings = Settings { bench, records: if once { 2_000 } else { 20_000 } };
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
     metrics::set_global_recorder(recorder).unwrap();
@@ -103,31 +59,25 @@ fn main() {
         let (ours, fsyncs) = runtime.block_on(durable(submitters, records, &snapshots));
         for (baseline, name) in [(full, "FULL"), (normal, "NORMAL")] {
             let judged = submitters >= 64;
-            settings.print(&Line {
+            settings.bench.print(&Line {
                 case: format!(
                     "{records} records of {submitters} submitters, durable, beside the naive way at {name}"
                 ),
                 ours,
                 baseline,
                 unit: "records/s",
-                goal: if judged { ">=8" } else { "" },
-                limit: if judged { Limit::AtLeast(8.0) } else { Limit::None },
+                goal: if judged { Goal::AtLeast(8.0) } else { Goal::None },
             });
         }
-        settings.print(&Line {
+        settings.bench.print(&Line {
             case: format!("fsyncs per 1000 of {records} records, {submitters} submitters"),
             ours: fsyncs,
             baseline: 1000.0,
             unit: "fsyncs",
             goal: match submitters {
-                64 => "<=20 fsyncs",
-                512 => "<=8 fsyncs",
-                _ => "",
-            },
-            limit: match submitters {
-                64 => Limit::AtMost(0.02),
-                512 => Limit::AtMost(0.008),
-                _ => Limit::None,
+                64 => Goal::AtMost(0.02),
+                512 => Goal::AtMost(0.008),
+                _ => Goal::None,
             },
         });
     }
@@ -184,16 +134,9 @@ async fn durable(submitters: u32, records: u32, snapshots: &Snapshotter) -> (f64
 /// Fsyncs since the last call, as gov-store counts: one a commit, two a checkpoint.
 fn fsyncs(snapshots: &Snapshotter) -> f64 {
     let all = snapshots.snapshot().into_vec();
-    let counted = all.into_iter().map(|(key, _, _, value)| {
-        let weight = match key.key().name() {
-            "gov_store_commits_total" => 1,
-            "gov_store_checkpoints_total" => 2,
-            _ => 0,
-        };
-        match value {
-            DebugValue::Counter(counted) => weight * u32::try_from(counted).unwrap_or(u32::MAX),
-            _ => 0,
-        }
+    let counted = all.into_iter().map(|(key, _, _, value)| match value {
+        DebugValue::Counter(counted) => counted * fsyncs_of(key.key().name()),
+        _ => 0,
     });
-    f64::from(counted.sum::<u32>())
+    f64::from(u32::try_from(counted.sum::<u64>()).unwrap())
 }

@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{PgPool, Row as _};
 use tokio::runtime::Runtime;
 
-use super::{Limit, Line, Settings, parts};
+use super::{Settings, parts};
+use gov_store::bench::{Goal, Line};
 
 const SERVER: &str = "GOV_TEST_POSTGRES_URL";
 const SUBMITTERS: u32 = 64;
@@ -28,19 +29,18 @@ pub(crate) fn shared_log(settings: &Settings, runtime: &Runtime) {
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         return;
     }
-    let naive_records = if settings.once { 200 } else { 4_000 };
+    let naive_records = if settings.bench.once { 200 } else { 4_000 };
     let (baseline, durability) = runtime.block_on(naive(naive_records));
     for nodes in [1, 2] {
         let ours = runtime.block_on(durable(settings.records, nodes));
-        settings.print(&Line {
+        settings.bench.print(&Line {
             case: format!(
                 "PostgreSQL ({durability}), {nodes} node(s) with {SUBMITTERS} submitters each"
             ),
             ours,
             baseline,
             unit: "records/s",
-            goal: ">=8",
-            limit: Limit::AtLeast(8.0),
+            goal: Goal::AtLeast(8.0),
         });
     }
 }

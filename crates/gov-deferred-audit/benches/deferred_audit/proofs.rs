@@ -7,10 +7,11 @@ use gov_deferred_audit::{DeferredAuditSink as _, LogConfig, SignedLog};
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 
-use super::{Limit, Line, Settings, parts, percentile};
+use super::{Settings, parts};
+use gov_store::bench::{Goal, Line, percentile};
 
 pub(crate) fn of_a_large_log(settings: &Settings, runtime: &Runtime) {
-    let records = if settings.once { 2_048_u32 } else { 1_000_000 };
+    let records = if settings.bench.once { 2_048_u32 } else { 1_000_000 };
     let dir = tempfile::tempdir().unwrap();
     let config = LogConfig::in_dir(dir.path());
     let database = config.database.clone();
@@ -54,24 +55,22 @@ pub(crate) fn of_a_large_log(settings: &Settings, runtime: &Runtime) {
         .collect();
     for percent in [50, 99] {
         let judged = percent == 99;
-        settings.print(&Line {
+        settings.bench.print(&Line {
             case: format!(
                 "inclusion proof p{percent} of {records} records, beside a select by primary key"
             ),
             ours: percentile(&mut proofs, percent),
             baseline: percentile(&mut selects, percent),
             unit: "us",
-            goal: if judged { "<=5" } else { "" },
-            limit: if judged { Limit::AtMost(5.0) } else { Limit::None },
+            goal: if judged { Goal::AtMost(5.0) } else { Goal::None },
         });
     }
-    settings.print(&Line {
+    settings.bench.print(&Line {
         case: format!("hashes of the longest inclusion proof of {records} records"),
         ours: f64::from(u32::try_from(longest).unwrap()),
         baseline: f64::from(records).log2().ceil(),
         unit: "hashes",
-        goal: "<=1",
-        limit: Limit::AtMost(1.0),
+        goal: Goal::AtMost(1.0),
     });
     let mut provable = runtime.block_on(async {
         let mut sink = log.sink();

@@ -10,7 +10,8 @@ use gov_deferred_audit::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Limit, Line, Settings, parts};
+use super::{Settings, parts};
+use gov_store::bench::{Goal, Line};
 
 /// Takes everything at once: what is measured is the spool.
 #[derive(Debug)]
@@ -29,16 +30,15 @@ impl DeferredAuditSink for Taken {
 
 /// Time for a record must not grow with how many there are.
 pub(crate) fn of_a_long_spool(settings: &Settings, runtime: &Runtime) {
-    let many = if settings.once { 10_000 } else { 1_000_000 };
+    let many = if settings.bench.once { 10_000 } else { 1_000_000 };
     let few = many / 10;
     let [baseline, ours] = [few, many].map(|records| runtime.block_on(recover(records)));
-    settings.print(&Line {
+    settings.bench.print(&Line {
         case: format!("recovery of {many} spooled records, beside {few}, a record"),
         ours,
         baseline,
         unit: "us/record",
-        goal: "<=1.5",
-        limit: Limit::AtMost(1.5),
+        goal: Goal::AtMost(1.5),
     });
 }
 

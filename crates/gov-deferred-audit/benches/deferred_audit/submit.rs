@@ -9,7 +9,8 @@ use gov_deferred_audit::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Limit, Line, Settings, parts, percentile};
+use super::{Settings, parts};
+use gov_store::bench::{Goal, Line, percentile};
 
 /// One caller that submits without a pause, and for `Durable` waits for each answer.
 pub(crate) fn latencies(settings: &Settings, runtime: &Runtime) {
@@ -20,15 +21,14 @@ pub(crate) fn latencies(settings: &Settings, runtime: &Runtime) {
         let mut ours = runtime.block_on(submit(parts::records(count), durability));
         for (percent, name) in [(50, "p50"), (99, "p99")] {
             let judged = durability == Durability::Spooled && percent == 99;
-            settings.print(&Line {
+            settings.bench.print(&Line {
                 case: format!(
                     "submit {name}, {durability:?}, beside a plain write of the same bytes"
                 ),
                 ours: percentile(&mut ours, percent),
                 baseline: percentile(&mut plain, percent),
                 unit: "us",
-                goal: if judged { "<=3" } else { "" },
-                limit: if judged { Limit::AtMost(3.0) } else { Limit::None },
+                goal: if judged { Goal::AtMost(3.0) } else { Goal::None },
             });
         }
     }

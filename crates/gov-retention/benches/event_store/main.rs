@@ -10,36 +10,13 @@
 
 mod naive;
 
-use std::{io::Write as _, path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use gov_core::{AuditEvent, AuditEventKind, Clock as _, EventId, Payload, SystemClock};
 use gov_retention::event_store::{
     AuditEventStore, Durability, EventFilter, Order, PageRequest, sqlite::SqliteEventStore,
 };
-
-/// One line of the table.
-struct Line {
-    case: String,
-    ours: f64,
-    baseline: f64,
-    unit: &'static str,
-}
-
-impl Line {
-    fn print(&self) {
-        // No ratio has a goal: the figures are there to be compared from change to change.
-        let object = serde_json::json!({
-            "bench": "event_store", "case": self.case, "ours": round(self.ours),
-            "baseline": round(self.baseline), "unit": self.unit,
-            "ratio": round(self.ours / self.baseline), "goal": null, "met": null,
-        });
-        std::io::stdout().write_all(format!("{object}\n").as_bytes()).unwrap();
-    }
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
+use gov_store::bench::{Bench, Goal, Line};
 
 struct Settings {
     appends: u32,
@@ -48,8 +25,8 @@ struct Settings {
 }
 
 fn main() {
-    let once = std::env::args().any(|it| it == "--once");
-    let settings = if once {
+    let bench = Bench::from_arguments("event_store");
+    let settings = if bench.once {
         Settings { appends: 2_560, stored: 20_000, pages: 50 }
     } else {
         Settings { appends: 64_000, stored: 100_000, pages: 2_000 }
@@ -57,24 +34,26 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
     let baseline = naive::appends_per_second(&events(settings.appends));
     for callers in [1, 64] {
-        let line = Line {
+        bench.print(&Line {
             case: format!("{callers} callers spooled, 300 B, beside autocommit at NORMAL"),
             ours: runtime.block_on(appends_per_second(&settings, callers)),
             baseline,
             unit: "events/s",
-        };
-        line.print();
+            // The figures are there to be compared from change to change.
+            goal: Goal::None,
+        });
     }
     let dir = tempfile::tempdir().unwrap();
     let database = runtime.block_on(store_for_pages(&settings, dir.path()));
     for order in [Order::NewestFirst, Order::OldestFirst] {
-        let line = Line {
+        bench.print(&Line {
             case: format!("page of 100 of {}, {order:?}, beside the select", settings.stored),
             ours: runtime.block_on(page_micros(&settings, dir.path(), order)),
             baseline: naive::page_micros(&database, settings.pages, order),
             unit: "us",
-        };
-        line.print();
+            // The figures are there to be compared from change to change.
+            goal: Goal::None,
+        });
     }
 }
 
