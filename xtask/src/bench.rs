@@ -20,6 +20,7 @@ use crate::{
 /// case (see `line`), and knows `--once`, one quick round that says nothing about goals.
 const BENCHES: &[(&str, &str)] = &[
     ("deferred-audit", "deferred_audit"),
+    ("audit-buffer", "audit_buffer"),
     ("escalation", "escalation"),
     ("retention", "event_store"),
     ("check", "check"),
