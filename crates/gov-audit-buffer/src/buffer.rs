@@ -17,10 +17,12 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
-    AuditSink, BufferId, EncodedEvent, Outgoing,
+    BufferId, EncodedEvent, Outgoing,
     cloud_event::EncodeError,
     store::sqlite::{self, State},
 };
+
+pub(crate) mod drain;
 
 /// What an append's acknowledgement promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +61,6 @@ pub struct EventBuffer {
 #[derive(Debug)]
 struct Inner {
     config: BufferConfig,
-    #[expect(dead_code, reason = "gaps and dead letters are dated by it")]
     clock: Arc<dyn Clock>,
     writer: Writer,
     readers: Readers,
@@ -232,33 +233,6 @@ impl EventBuffer {
         let state = self.inner.writer.write(Sync::Full, job).await?;
         self.inner.state.send_modify(|it| *it = state);
         Ok(())
-    }
-
-    /// Hands what waits to `sink`, first in, first out, until nothing waits or the sink does not
-    /// take the next one, and gives how many went.
-    pub async fn drain_and_send(&self, sink: &dyn AuditSink) -> usize {
-        let mut sent = 0;
-        loop {
-            let batch = match self.peek(256).await {
-                Ok(batch) if batch.is_empty() => return sent,
-                Ok(batch) => batch,
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "cannot read");
-                    return sent;
-                }
-            };
-            let emitted = sink.emit_batch(&batch).await;
-            if let Some(last) = batch.iter().take(emitted.accepted).next_back() {
-                if let Err(error) = self.acknowledge(last.buffer_seq).await {
-                    tracing::error!(error = &error as &dyn std::error::Error, "cannot move on");
-                    return sent;
-                }
-                sent += emitted.accepted;
-            }
-            if emitted.stopped.is_some() {
-                return sent;
-            }
-        }
     }
 
     /// Takes no more events, waits for those that are being written, and closes the file.

@@ -5,12 +5,19 @@ pub mod buffer;
 pub mod cloud_event;
 mod encoded;
 pub mod id;
+#[cfg(feature = "sqlite")]
+mod meters;
+#[cfg(feature = "sqlite")]
+pub mod publisher;
 pub mod sink;
 #[cfg(feature = "sqlite")]
 mod store;
 
 #[cfg(feature = "sqlite")]
-pub use crate::buffer::{BufferConfig, Durability, EventBuffer};
+pub use crate::{
+    buffer::{BufferConfig, Durability, EventBuffer},
+    publisher::{AuditPublisher, FlushLoop, Mode, Published, PublisherConfig, Rejection},
+};
 pub use crate::{
     encoded::EncodedEvent,
     id::BufferId,

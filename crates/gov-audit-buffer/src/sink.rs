@@ -9,6 +9,9 @@ use gov_core::EventId;
 
 use crate::{BufferId, EncodedEvent};
 
+#[cfg(feature = "test-util")]
+pub mod memory;
+
 /// One event on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
 
 mod events;
+mod publishing;
 mod skeleton;
