@@ -2,6 +2,9 @@
 //!
 //! [`AuditSink`] is the contract, and `conformance` is the contract as tests.
 
+#[cfg(feature = "nats")]
+pub mod nats;
+
 use std::{error, fmt, time::Duration};
 
 use async_trait::async_trait;
