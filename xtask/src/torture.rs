@@ -16,7 +16,8 @@ use sha2::{Digest as _, Sha256};
 use crate::{cargo, pace::Stopwatch, services::exit_code, workspace};
 
 /// The components that have sweeps, and their crates.
-const SWEEPS: &[(&str, &str)] = &[("deferred-audit", "gov-deferred-audit")];
+const SWEEPS: &[(&str, &str)] =
+    &[("audit-buffer", "gov-audit-buffer"), ("deferred-audit", "gov-deferred-audit")];
 
 /// Runs the sweeps of a component, and prints range, wall time and one digest over the outcomes.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {

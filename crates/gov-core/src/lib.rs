@@ -4,6 +4,8 @@ pub mod action;
 pub mod canonical;
 pub mod clock;
 pub mod decision;
+#[cfg(feature = "test-util")]
+pub mod dice;
 pub mod digest;
 pub mod event;
 pub mod health;

@@ -5,3 +5,4 @@
 mod events;
 mod publishing;
 mod skeleton;
+mod torture;

@@ -4,27 +4,10 @@
 
 use std::{collections::HashSet, fs::OpenOptions, io::Write as _};
 
-use gov_core::RecordId;
+use gov_core::{RecordId, dice::Dice};
 use gov_deferred_audit::{DeferredAuditQueue, Durability, close_and_flush};
 
 use crate::support::{Fixture, assert_balanced, record_of};
-
-/// Small and good enough: splitmix64.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn of(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-}
 
 /// What must be in the log in the end.
 #[derive(Default)]

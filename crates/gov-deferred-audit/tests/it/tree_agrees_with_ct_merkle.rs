@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use gov_core::dice::Dice;
 use gov_deferred_audit::tlog::{
     Hash,
     edge::{Edge, complete_root},
@@ -10,8 +11,6 @@ use gov_deferred_audit::tlog::{
 };
 use proptest::prelude::*;
 use sha2::Sha256;
-
-use crate::model::Dice;
 
 struct Leaves(Vec<Hash>);
 

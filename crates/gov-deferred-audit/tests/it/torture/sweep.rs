@@ -1,9 +1,8 @@
 //! Which faults are tried: some in every test run, many on demand.
 
-use gov_core::{canonical, hex::Hex};
+use gov_core::{canonical, dice::Dice, hex::Hex};
 
 use crate::{
-    model::Dice,
     restart::frame_starts,
     torture::{
         checker,

@@ -1,0 +1,37 @@
+//! Long lives with much bad luck: run by `cargo xtask torture audit-buffer --seeds N`.
+
+mod life;
+mod model_stream;
+
+use std::io::Write as _;
+
+use gov_core::{canonical, hex::Hex};
+
+fn seeds(otherwise: u64) -> u64 {
+    std::env::var("GOV_TEST_SEEDS").map_or(otherwise, |it| it.parse().unwrap())
+}
+
+/// One line that depends on the seeds alone.
+fn report(sweep: &str, outcomes: &[String]) {
+    let digest = canonical::sha256(outcomes.join("\n").as_bytes());
+    let (lives, digest) = (outcomes.len(), Hex(&digest));
+    let line = format!("torture {sweep}: {lives} lives, every stream whole, digest {digest}\n");
+    std::io::stdout().write_all(line.as_bytes()).unwrap();
+}
+
+fn model_lives(seeds: std::ops::Range<u64>) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    seeds.map(|seed| runtime.block_on(life::live(seed))).collect()
+}
+
+#[test]
+fn a_stream_is_a_prefix_of_what_was_acknowledged_in_a_hundred_lives() {
+    model_lives(0..100);
+}
+
+#[test]
+#[ignore = "takes minutes; run by `cargo xtask torture audit-buffer --seeds N`"]
+fn random_lives_on_a_model_of_the_stream() {
+    let seeds = seeds(100);
+    report(&format!("model, seeds 0..{seeds}"), &model_lives(0..seeds));
+}
