@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
 
+mod cloud_events;
 mod events;
 mod publishing;
 mod skeleton;
 mod torture;
+mod vectors;
