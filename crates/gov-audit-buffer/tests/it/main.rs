@@ -5,6 +5,7 @@
 mod cloud_events;
 mod events;
 mod publishing;
+mod sinks;
 mod skeleton;
 mod torture;
 mod vectors;

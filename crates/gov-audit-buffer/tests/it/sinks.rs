@@ -1,0 +1,3 @@
+//! Every sink against the one contract.
+
+mod json_lines;
