@@ -13,7 +13,6 @@ use gov_core::EventId;
 use crate::{BufferId, EncodedEvent};
 
 #[cfg(feature = "test-util")]
-#[cfg(feature = "test-util")]
 pub mod conformance;
 pub mod json_lines;
 #[cfg(feature = "test-util")]

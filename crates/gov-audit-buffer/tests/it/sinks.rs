@@ -1,3 +1,4 @@
 //! Every sink against the one contract.
 
 mod json_lines;
+mod memory;
