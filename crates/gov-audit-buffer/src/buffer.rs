@@ -5,13 +5,15 @@
 //! ```
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use gov_core::{AuditEvent, Clock, SystemClock};
-use gov_store::sqlite::{
-    Database, DatabaseOptions, OpenError, ReadError, Readers, Sync, WriteError, Writer,
+use gov_store::{
+    lock::{FileLock, FileLockError},
+    sqlite::{Database, DatabaseOptions, OpenError, ReadError, Readers, Sync, WriteError, Writer},
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -64,7 +66,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     writer: Writer,
     readers: Readers,
-    database: Mutex<Option<Database>>,
+    // With the lock behind it: it is given back when the file is closed.
+    database: Mutex<Option<(Database, FileLock)>>,
     /// As of the last commit.
     state: watch::Sender<State>,
 }
@@ -73,6 +76,22 @@ struct Inner {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenBufferError {
+    /// Another process has this buffer. Stop it, or name another file.
+    #[error("audit buffer `{}` is in use by {holder}; stop it, or name another file", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// `process <pid>`, or `another process` while it is not yet written down.
+        holder: String,
+    },
+    /// The lock file beside the buffer cannot be opened, locked or written.
+    #[error("cannot lock audit buffer `{}`", path.display())]
+    Lock {
+        /// The buffer's file.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
     /// The file cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -138,6 +157,7 @@ impl EventBuffer {
         config: BufferConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenBufferError> {
+        let lock = lock(path)?;
         let mut options = DatabaseOptions::new("audit_buffer");
         options.incremental_vacuum = true;
         let database = Database::open(path, &options, &[&sqlite::COMPONENT], clock.now())?;
@@ -148,7 +168,7 @@ impl EventBuffer {
             clock,
             writer,
             readers,
-            database: Mutex::new(Some(database)),
+            database: Mutex::new(Some((database, lock))),
             state: watch::Sender::new(state),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -238,10 +258,28 @@ impl EventBuffer {
     /// Takes no more events, waits for those that are being written, and closes the file.
     pub async fn close(&self) {
         let database = self.inner.database.lock().take();
-        if let Some(database) = database {
+        if let Some((database, lock)) = database {
             database.close().await;
+            drop(lock);
         }
     }
+}
+
+/// By a file of its own: no other descriptor of the buffer's file may ever be closed.
+fn lock(path: &Path) -> Result<FileLock, OpenBufferError> {
+    let path_of_lock = beside(path, ".lock");
+    FileLock::acquire(&path_of_lock).map_err(|error| match error {
+        FileLockError::Held { holder } => OpenBufferError::Held { path: path.to_owned(), holder },
+        FileLockError::Io(source) => OpenBufferError::Lock { path: path.to_owned(), source },
+        other => OpenBufferError::Lock { path: path.to_owned(), source: io::Error::other(other) },
+    })
+}
+
+/// The file of the same name with `ending` behind it.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Opens the state before the doors open: through SQLite, on a connection of its own.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "test-util")]
 pub mod bench;
+pub mod ballast;
 pub mod crash;
 #[cfg(all(feature = "test-util", any(feature = "sqlite", feature = "postgres")))]
 pub mod fresh_database;

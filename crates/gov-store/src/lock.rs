@@ -1,4 +1,4 @@
-//! One process writes a data directory.
+//! One process writes a data directory, or a file.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -10,14 +10,67 @@ use std::{
 /// The lock's file name inside the data directory.
 const FILE_NAME: &str = "lock";
 
+/// The right that one file stands for, held until it is dropped.
+///
+/// It is an advisory `flock` on a file that exists for nothing else (closing any descriptor of a
+/// database file would drop SQLite's locks on it), so the kernel gives it back when the process
+/// dies, however it dies. The file stays: whoever removed it would let two processes hold it.
+#[derive(Debug)]
+pub struct FileLock {
+    // Closing the file gives the lock back.
+    _file: File,
+}
+
+/// Why a file could not be locked. Whoever asks says what the file stands for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileLockError {
+    /// Another process has it.
+    #[error("held by {holder}")]
+    Held {
+        /// `process <pid>`, or `another process` while it is not yet written down.
+        holder: String,
+    },
+    /// The file could not be opened, locked or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl FileLock {
+    /// Locks the file `path`, made with mode 0600 if it is missing. Never waits.
+    ///
+    /// A second lock on one file is refused inside one process too.
+    ///
+    /// # Errors
+    ///
+    /// [`FileLockError::Held`] names the process that has it; [`FileLockError::Io`] if the
+    /// directory is missing or the file cannot be written.
+    pub fn acquire(path: &Path) -> Result<Self, FileLockError> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(FileLockError::Held { holder: holder(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(source.into()),
+        }
+        note_holder(&mut file)?;
+        Ok(Self { _file: file })
+    }
+}
+
 /// The right to write a data directory, held until it is dropped.
 ///
-/// It is an advisory `flock`, so the kernel gives it back when the process dies, however it dies.
 /// Readers do not need it.
 #[derive(Debug)]
 pub struct DataDirLock {
-    // Closing the file gives the lock back.
-    _file: File,
+    _lock: FileLock,
 }
 
 /// Why the directory could not be locked.
@@ -55,24 +108,12 @@ impl DataDirLock {
     /// [`LockError::Held`] names the process that has it; [`LockError::Io`] if `dir` is missing or
     /// cannot be written.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
-        let io = |source| LockError::Io { path: dir.to_owned(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(dir.join(FILE_NAME))
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { path: dir.to_owned(), holder: holder(&mut file) });
-            }
-            Err(TryLockError::Error(source)) => return Err(io(source)),
-        }
-        note_holder(&mut file).map_err(io)?;
-        Ok(Self { _file: file })
+        let path = || dir.to_owned();
+        let lock = FileLock::acquire(&dir.join(FILE_NAME)).map_err(|error| match error {
+            FileLockError::Held { holder } => LockError::Held { path: path(), holder },
+            FileLockError::Io(source) => LockError::Io { path: path(), source },
+        })?;
+        Ok(Self { _lock: lock })
     }
 }
 

@@ -18,6 +18,7 @@ mod open;
 mod read_only;
 mod readers;
 mod span;
+mod trouble;
 mod wal;
 mod writer;
 
@@ -29,5 +30,6 @@ pub use self::{
     open::OpenError,
     read_only::open_read_only,
     readers::{ReadError, Readers},
+    trouble::Trouble,
     writer::{Sync, WriteError, Writer},
 };

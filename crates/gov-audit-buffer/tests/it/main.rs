@@ -4,6 +4,7 @@
 
 mod cloud_events;
 mod events;
+mod owner;
 mod publishing;
 mod sinks;
 mod skeleton;

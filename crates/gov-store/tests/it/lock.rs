@@ -5,7 +5,7 @@ use std::{
     process::Stdio,
 };
 
-use gov_store::lock::{DataDirLock, LockError};
+use gov_store::lock::{DataDirLock, FileLock, FileLockError, LockError};
 
 use crate::child;
 
@@ -45,4 +45,16 @@ fn a_missing_directory_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let error = DataDirLock::acquire(&dir.path().join("missing")).unwrap_err();
     assert!(matches!(error, LockError::Io { .. }) && error.to_string().contains("missing"));
+}
+
+#[test]
+fn a_file_of_any_name_can_be_a_lock_and_stays_when_it_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.db.lock");
+    let lock = FileLock::acquire(&path).unwrap();
+    let Err(FileLockError::Held { holder }) = FileLock::acquire(&path) else { panic!("held") };
+    assert_eq!(holder, format!("process {}", std::process::id()));
+    drop(lock);
+    assert!(path.exists());
+    FileLock::acquire(&path).unwrap();
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests and their helpers fail by panicking")]
 
+mod ballast;
 mod child;
 mod crash;
 mod disk;
