@@ -1,12 +1,13 @@
 //! What the operator decides: the configuration, where each value came from, and what is wrong
 //! with it.
 //!
-//! One table, [`keys::KEYS`], names every key with its type, default and effect; reading,
+//! One table, [`keys::all`], names every key with its type, default and effect; reading,
 //! printing, checking and the documentation follow it. A value is looked for in the flags, then
 //! the environment, then the file, then the defaults.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+mod buffer;
 mod chains;
 mod database;
 pub mod keys;
@@ -16,18 +17,19 @@ pub mod span;
 
 use gov_escalation::chain::Chain;
 
-use self::{
-    chains::{CHAINS, Chains},
-    keys::KEYS,
-    source::Setting,
-};
 pub use self::{
+    buffer::Buffer,
     chains::{ChainDraft, RungDraft},
     database::{Backend, PostgresUrl},
     slot::{
-        ApprovalDurability, Binding, Choose, LogFormat, LogLevel, RefusalDurability, Silence, Slot,
+        ApprovalDurability, Binding, Choose, HttpFormat, LogFormat, LogLevel, Overflow,
+        RefusalDurability, Silence, SinkKind, Slot,
     },
     source::{Given, Origin, Sources},
+};
+use self::{
+    chains::{CHAINS, Chains},
+    source::Setting,
 };
 
 /// The effective configuration.
@@ -41,6 +43,8 @@ pub struct Config {
     pub log: Log,
     /// What must be on record.
     pub audit: Audit,
+    /// Where audit events go, and where they wait.
+    pub buffer: Buffer,
     /// What an answer waits for.
     pub durability: Durability,
     /// Who may ask.
@@ -183,7 +187,7 @@ pub struct Entry {
 impl Loaded {
     /// Every key in the order of the tables, with its effective value and its origin.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        let fixed = KEYS.iter().map(|key| {
+        let fixed = keys::all().map(|key| {
             let origin = self.origins.get(key.path).unwrap_or(&Origin::Default);
             (key.path.to_owned(), key.slot.show(&self.config), origin)
         });
@@ -222,7 +226,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let (settings, mut problems) = source::settings(sources);
     let (config, chains) = (Config::default(), Chains::new());
     let mut loaded = Loaded { config, chains, origins: BTreeMap::new() };
-    let defaults = KEYS.iter().map(|key| Setting {
+    let defaults = keys::all().map(|key| Setting {
         path: key.path.to_owned(),
         given: key.slot.default_given(key.default),
         origin: Origin::Default,
@@ -236,6 +240,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         }
     }
     problems.extend(contradiction(&loaded));
+    problems.extend(loaded.config.buffer.contradictions().into_iter().map(|(key, problem)| {
+        let origin = loaded.origins.get(key).cloned().unwrap_or(Origin::Default);
+        Problem { origin, key: key.to_owned(), problem }
+    }));
     let (chains, wrong) = loaded.chains.build(loaded.config.approvals.approved_for);
     loaded.config.chains = chains;
     problems.extend(wrong);
@@ -247,7 +255,7 @@ fn apply(loaded: &mut Loaded, setting: Setting) -> Result<(), (String, String)> 
         let path = setting.path.clone();
         return loaded.chains.apply(setting).map_err(|problem| (path, problem));
     }
-    let Some(key) = KEYS.iter().find(|key| key.path == setting.path) else {
+    let Some(key) = keys::all().find(|key| key.path == setting.path) else {
         let problem = keys::unknown(&setting.path, &setting.origin);
         return Err((setting.path, problem));
     };

@@ -7,6 +7,8 @@ use super::{
     chains::{ChainDraft, RungDraft},
 };
 
+mod buffer;
+
 /// One key.
 #[derive(Debug)]
 pub struct Key<T: Clone + Default = Config> {
@@ -35,7 +37,12 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Every key there is, but for those of the chains.
-pub static KEYS: &[Key] = &[
+pub fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(buffer::KEYS)
+}
+
+/// Every key but for those of the sections `buffer` and `chains`.
+static KEYS: &[Key] = &[
     key(
         "server.data_dir",
         Slot::Path(|it| &mut it.server.data_dir),
@@ -170,7 +177,7 @@ pub static KEYS: &[Key] = &[
             max: MINUTE.saturating_mul(5),
         },
         "5s",
-        "how long queued records may take to reach the log at shutdown; what is left stays in the spool, and the exit code is 10",
+        "how long queued records may take to reach the log at shutdown, and buffered events their sink; what is left waits for the next start, and the exit code is 10",
     ),
     key(
         "audit.required",
@@ -287,23 +294,26 @@ pub struct Documented {
 /// Every key of every table, in order.
 #[must_use]
 pub fn documented() -> Vec<Documented> {
-    fn of<T: Clone + Default>(prefix: &str, keys: &[Key<T>]) -> Vec<Documented> {
+    fn of<'a, T: Clone + Default + 'a>(
+        prefix: &str,
+        keys: impl IntoIterator<Item = &'a Key<T>>,
+    ) -> Vec<Documented> {
         let row = |key: &Key<T>| Documented {
             path: format!("{prefix}{}", key.path),
             kind: key.slot.type_text(),
             default: key.default,
             effect: key.effect,
         };
-        keys.iter().map(row).collect()
+        keys.into_iter().map(row).collect()
     }
-    [of("", KEYS), of("chains.NAME.", CHAIN_KEYS), of("chains.NAME.rungs[].", RUNG_KEYS)].concat()
+    [of("", all()), of("chains.NAME.", CHAIN_KEYS), of("chains.NAME.rungs[].", RUNG_KEYS)].concat()
 }
 
 /// What to say about a key that is not in the table.
 pub(super) fn unknown(path: &str, origin: &Origin) -> String {
     let chain = path.split('.').nth(1).unwrap_or_default();
     let of_chain = CHAIN_KEYS.iter().map(|it| format!("chains.{chain}.{}", it.path));
-    let known = KEYS.iter().map(|it| it.path.to_owned()).chain(of_chain);
+    let known = all().map(|it| it.path.to_owned()).chain(of_chain);
     let near = known
         .map(|known| (strsim::damerau_levenshtein(path, &known), known))
         .min()

@@ -249,6 +249,38 @@ choices! {
         /// And in the same session.
         Session => "session",
     }
+    /// Where audit events go.
+    SinkKind {
+        /// Nowhere: the event store has them at once, without a buffer.
+        #[default]
+        None => "none",
+        /// Into a stream of NATS JetStream.
+        Nats => "nats",
+        /// To a server, over HTTP.
+        Http => "http",
+        /// Into a file, one event a line.
+        JsonLines => "json-lines",
+        /// Into the event store, which may be away for a while.
+        EventStore => "event-store",
+    }
+    /// How events are written for a server.
+    HttpFormat {
+        /// A batch of `CloudEvents`.
+        #[default]
+        Webhook => "webhook",
+        /// OTLP logs in JSON.
+        Otlp => "otlp",
+    }
+    /// What becomes of an event for which the buffer has no room.
+    Overflow {
+        /// It is not taken.
+        #[default]
+        Reject => "reject",
+        /// Its answer waits a while for room.
+        Block => "block",
+        /// The oldest one of an allowed action goes instead.
+        DropOldest => "drop_oldest",
+    }
     /// The least important messages that are written.
     LogLevel {
         /// Only what failed.

@@ -10,7 +10,7 @@ use toml::{
 use super::{
     Problem,
     chains::CHAINS,
-    keys::{KEYS, variable},
+    keys::{self, variable},
 };
 
 /// The texts that the configuration is read from; nothing here touches a file or the process.
@@ -133,7 +133,7 @@ fn walk(
     for (key, value) in table {
         let path = format!("{prefix}{}", key.get_ref());
         let is_section =
-            path == CHAINS || KEYS.iter().any(|it| it.path.starts_with(&format!("{path}.")));
+            path == CHAINS || keys::all().any(|it| it.path.starts_with(&format!("{path}.")));
         let origin = line(&key.span());
         match value.get_ref() {
             // A chain without keys is one with all the defaults.
@@ -197,8 +197,7 @@ fn variable_setting(name: &OsString, value: &OsString) -> Option<Result<Setting,
         {
             return None;
         }
-        let near = KEYS
-            .iter()
+        let near = keys::all()
             .map(|key| variable(key.path))
             .min_by_key(|it| strsim::damerau_levenshtein(it, &shown))
             .unwrap_or_default();

@@ -62,7 +62,7 @@ fn an_unknown_key_is_refused_at_its_line_with_the_near_one() {
             "[servr]\nlisten = \"127.0.0.1:1\"",
             "gov.toml:2: unknown key `servr.listen`; did you mean `server.listen`?",
         ),
-        ("[buffer]", "gov.toml:1: unknown key `buffer`; `gov config print` lists all there are"),
+        ("[ledger]", "gov.toml:1: unknown key `ledger`; `gov config print` lists all there are"),
     ] {
         assert_eq!(problem(&file(text)), message);
     }
