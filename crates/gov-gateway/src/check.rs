@@ -58,7 +58,7 @@ pub struct Gate {
 pub struct Keepers {
     /// What blocks: the signed log.
     pub recorder: Arc<dyn Recorder>,
-    /// What lets the agent act: the event store.
+    /// What lets the agent act.
     pub events: Events,
 }
 

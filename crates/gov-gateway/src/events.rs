@@ -1,10 +1,11 @@
-//! Audit events on their way into the event store, and out of it again.
+//! Audit events on their way to whoever has them, and out of the event store again.
 //!
 //! ```text
-//! allow, warn ─▶ Events::keep ─▶ event store, spooled ─▶ answer
+//! allow, warn ─▶ Events::keep ─▶ outlet, spooled ─▶ answer
 //!                    └─ not kept ─▶ required: refuse
-//!                                └─ else: counted, and one `audit.gap` once the store works
-//! everything else ─▶ signed log ─▶ log follower ─▶ event store
+//!                                └─ else: counted, and one `audit.gap` once the outlet works
+//! everything else ─▶ signed log ─▶ log follower ─▶ outlet
+//! outlet: the event store, or the buffer before a sink
 //! ```
 //!
 //! A fact has one way only: what is in the signed log is never written here by its handler.
@@ -14,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use gov_core::{
     AuditEvent, AuditEventKind, Clock, Health, HealthState, Redactor, Timestamp, payload::SealError,
 };
-use gov_retention::event_store::{AuditEventStore, Durability, StoreError};
+use gov_retention::event_store::Durability;
 use tokio_util::sync::CancellationToken;
 
 mod answered;
@@ -29,12 +30,16 @@ pub use self::{
     question::{EventQuestion, QuestionError, UNASKED_LIMIT},
     view::{EventList, EventView},
 };
-use crate::{check::CheckRequest, policy::Judgement};
+use crate::{
+    check::CheckRequest,
+    outlet::{EventOutlet, OutletError},
+    policy::Judgement,
+};
 
 /// How long an answer waits for its event.
 pub const WAIT: Duration = Duration::from_secs(1);
 
-/// How long after a miss the store is tried again.
+/// How long after a miss the outlet is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How [`Events`] are kept.
@@ -60,7 +65,7 @@ pub struct Events {
 
 #[derive(Debug)]
 struct Inner {
-    store: Arc<dyn AuditEventStore>,
+    outlet: Arc<dyn EventOutlet>,
     clock: Arc<dyn Clock>,
     config: EventsConfig,
     misses: Misses,
@@ -73,23 +78,20 @@ pub enum EventError {
     /// It could not even be written down.
     #[error(transparent)]
     Unsealed(#[from] SealError),
-    /// The store did not take it.
-    #[error("the event store did not take it")]
-    NotTaken(#[from] StoreError),
-    /// The store took too long; it may keep the event yet.
-    #[error("the event store did not answer within {0:?}")]
+    /// It was not taken.
+    #[error("the event of the action was not taken")]
+    NotTaken(#[from] OutletError),
+    /// That took too long; it may be kept yet.
+    #[error("the event of the action was not kept within {0:?}")]
     TooLate(Duration),
 }
 
 impl Events {
-    /// Writes to `store`; [`Events::run`] writes down what it did not take.
+    /// Hands them to `outlet`; [`Events::run`] writes down what it did not take.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn AuditEventStore>,
-        clock: Arc<dyn Clock>,
-        config: EventsConfig,
-    ) -> Self {
-        Self { inner: Arc::new(Inner { store, clock, config, misses: Misses::new() }) }
+    pub fn new(outlet: Arc<dyn EventOutlet>, clock: Arc<dyn Clock>, config: EventsConfig) -> Self {
+        let misses = Misses::new(outlet.name());
+        Self { inner: Arc::new(Inner { outlet, clock, config, misses }) }
     }
 
     /// Keeps the event of an answer that lets the agent act, so that a killed process does not lose
@@ -117,18 +119,21 @@ impl Events {
         if self.inner.config.required.contains(&kind) {
             return Err(error);
         }
-        self.inner.misses.count(kind, now, &error);
+        // What a full buffer turns away it writes down itself.
+        if !matches!(error, EventError::NotTaken(OutletError::Full)) {
+            self.inner.misses.count(kind, now, &error);
+        }
         Ok(())
     }
 
-    /// Writes down what was not kept, once the store works again, until `shutdown`.
+    /// Writes down what was not kept, once the outlet works again, until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = self.inner.misses.some() => (),
             }
-            // A store that fails now and then makes one gap of it, not many.
+            // An outlet that fails now and then makes one gap of it, not many.
             let next = self.inner.clock.now() + RETRY_AFTER;
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -139,7 +144,7 @@ impl Events {
     }
 
     /// Writes one `audit.gap` for each kind of which events are missing. Gives how many events are
-    /// still unaccounted for: 0, or the store does not work.
+    /// still unaccounted for: 0, or the outlet does not work.
     pub async fn write_gaps(&self) -> u64 {
         let misses = &self.inner.misses;
         loop {
@@ -152,7 +157,7 @@ impl Events {
                 }
             };
             if let Err(error) = self.append(gaps, Durability::Durable).await {
-                tracing::debug!(%error, "the event store still takes no gap");
+                tracing::debug!(%error, "still no gap is taken");
                 return misses.unaccounted();
             }
             misses.gaps_are_kept();
@@ -160,11 +165,11 @@ impl Events {
     }
 
     async fn append(&self, events: Vec<AuditEvent>, how: Durability) -> Result<(), EventError> {
-        let Inner { store, clock, config, .. } = &*self.inner;
+        let Inner { outlet, clock, config, .. } = &*self.inner;
         let too_late = clock.now() + config.wait;
         tokio::select! {
             biased;
-            appended = store.append(events, how) => Ok(appended.map(drop)?),
+            appended = outlet.append(events, how) => Ok(appended?),
             () = clock.sleep_until(too_late) => Err(EventError::TooLate(config.wait)),
         }
     }

@@ -21,6 +21,7 @@ pub mod log_follower;
 pub mod logged;
 pub mod meters;
 pub mod offline;
+pub mod outlet;
 pub mod page;
 pub mod policies;
 pub mod policy;

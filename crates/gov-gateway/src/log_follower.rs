@@ -1,9 +1,9 @@
-//! Carries the records of the signed log to the event store: each once in effect, in its order.
+//! Carries the records of the signed log to the outlet: each once in effect, in its order.
 //!
 //! ```text
-//! signed log ─ records behind the cursor ─▶ event of each ─▶ event store: events and cursor
-//!     ▲                                                                in one transaction
-//!     └── again after a failure or a crash: the same ids, which the store knows
+//! signed log ─ records behind the cursor ─▶ event of each ─▶ outlet: events and cursor
+//!     ▲                                                      in one transaction
+//!     └── again after a failure or a crash: from the cursor, with the same ids
 //! ```
 //!
 //! Each epoch is a source of its own, named by its origin. An epoch that ended is carried to its
@@ -20,10 +20,11 @@ use std::{
 
 use gov_core::{AuditEvent, Clock, EventId, Timestamp};
 use gov_deferred_audit::signed_log::{EpochExtent, LogHead, ReadLogError};
-use gov_retention::event_store::{AuditEventStore, StoreError};
 use gov_store::crash;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::outlet::{EventOutlet, OutletError};
 
 mod convert;
 mod progress;
@@ -65,11 +66,11 @@ impl Default for LogFollowerConfig {
     }
 }
 
-/// Hands the records of one log to one event store.
+/// Hands the records of one log to one outlet.
 #[derive(Debug)]
 pub struct LogFollower {
     source: Arc<dyn RecordSource>,
-    store: Arc<dyn AuditEventStore>,
+    outlet: Arc<dyn EventOutlet>,
     clock: Arc<dyn Clock>,
     config: LogFollowerConfig,
     progress: Arc<Progress>,
@@ -80,9 +81,9 @@ pub struct LogFollower {
 /// What one pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CarryReport {
-    /// Events that the store has now and had not before.
+    /// Events that are kept now and were not before.
     pub new: u64,
-    /// Events that it had already.
+    /// Events that were kept already.
     pub known: u64,
     /// Of both, those that only say that a record cannot be read.
     pub dead_lettered: u64,
@@ -95,9 +96,9 @@ pub enum CarryError {
     /// The signed log cannot be read.
     #[error("the signed log cannot be read")]
     Log(#[from] ReadLogError),
-    /// The event store does not take the next records.
-    #[error("the event store does not take the next records")]
-    Store(#[from] StoreError),
+    /// The next records cannot be handed on.
+    #[error("the next records cannot be handed on")]
+    Outlet(#[from] OutletError),
 }
 
 impl LogFollower {
@@ -105,12 +106,12 @@ impl LogFollower {
     #[must_use]
     pub fn new(
         source: Arc<dyn RecordSource>,
-        store: Arc<dyn AuditEventStore>,
+        outlet: Arc<dyn EventOutlet>,
         clock: Arc<dyn Clock>,
         config: LogFollowerConfig,
     ) -> Self {
         let progress = Arc::new(Progress::new());
-        Self { source, store, clock, config, progress, finished: AtomicU64::new(0) }
+        Self { source, outlet, clock, config, progress, finished: AtomicU64::new(0) }
     }
 
     /// How far it is: a part of `/readyz`.
@@ -120,7 +121,7 @@ impl LogFollower {
     }
 
     /// Follows until `shutdown`, woken by commits of the log and by time; gives itself back for
-    /// [`LogFollower::finish`]. A store that fails is tried again for ever.
+    /// [`LogFollower::finish`]. An outlet that fails is tried again for ever.
     pub async fn run(
         self,
         mut committed: watch::Receiver<LogHead>,
@@ -144,7 +145,7 @@ impl LogFollower {
             look = tokio::select! {
                 () = shutdown.cancelled() => return self,
                 () = self.clock.sleep_until(next_pass) => true,
-                // A store that fails is not asked again by every commit.
+                // An outlet that fails is not asked again by every commit.
                 Ok(()) = committed.changed(), if works => false,
             };
         }
@@ -170,7 +171,7 @@ impl LogFollower {
     ///
     /// # Errors
     ///
-    /// [`CarryError`]: the next pass begins where the store's cursor is.
+    /// [`CarryError`]: the next pass begins where the outlet's cursor is.
     pub async fn run_once(&self) -> Result<CarryReport, CarryError> {
         self.pass(true).await
     }
@@ -206,20 +207,18 @@ impl LogFollower {
     }
 
     async fn carry(&self, epoch: &EpochExtent, report: &mut CarryReport) -> Result<(), CarryError> {
-        let mut cursor = self.store.cursor(&epoch.origin).await?;
+        let mut cursor = self.outlet.cursor(&epoch.origin).await?;
         let mut refused = Refused::new();
         loop {
             self.progress.reached(epoch.epoch, cursor);
             let batch = self.batch_after(epoch, cursor, &refused).await?;
             let Some(&(last, _)) = batch.events.last() else { return Ok(()) };
             crash::point("log-follower-before-append");
-            let appended = match self.store.append_from(&epoch.origin, batch.events).await {
+            let appended = match self.outlet.append_from(&epoch.origin, batch.events).await {
                 Ok(appended) => appended,
                 // It will never take this one; a dead letter goes in its place.
-                Err(error @ (StoreError::TooLarge { id, .. } | StoreError::NotText { id, .. }))
-                    if !refused.contains_key(&id) =>
-                {
-                    refused.insert(id, error.to_string());
+                Err(OutletError::Never { id, reason }) if !refused.contains_key(&id) => {
+                    refused.insert(id, reason);
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -275,7 +274,7 @@ impl LogFollower {
     }
 }
 
-/// What the store said that it will never take, and why.
+/// What will never be taken, and why.
 type Refused = BTreeMap<EventId, String>;
 
 fn taken(seq: u64, event: AuditEvent, refused: &Refused) -> Result<AuditEvent, Undeliverable> {

@@ -15,6 +15,8 @@ const MAX_REASON: usize = 200;
 /// What is missing, and the gaps that will say so.
 #[derive(Debug)]
 pub(super) struct Misses {
+    /// Who did not take them.
+    cause: &'static str,
     state: Mutex<State>,
     some: Notify,
     gauge: Gauge,
@@ -30,7 +32,7 @@ struct Gauge {
 struct State {
     /// Counted since the last gaps were written down.
     open: BTreeMap<AuditEventKind, Burst>,
-    /// Being written: the same events with the same ids until the store has them.
+    /// Being written: the same events with the same ids until they are kept.
     gaps: Vec<AuditEvent>,
     /// How many events those account for.
     in_gaps: u64,
@@ -47,7 +49,7 @@ struct Burst {
 }
 
 impl Misses {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(cause: &'static str) -> Self {
         let gauge = Gauge {
             possibly_missing: metrics::gauge!(
                 "gov_records_possibly_missing", "component" => "retention"
@@ -55,7 +57,7 @@ impl Misses {
             missed: metrics::counter!("gov_retention_missed_events_total"),
         };
         gauge.possibly_missing.set(0.0);
-        Self { state: Mutex::new(State::default()), some: Notify::new(), gauge }
+        Self { cause, state: Mutex::new(State::default()), some: Notify::new(), gauge }
     }
 
     /// Counts one event that is not kept; the first of a burst is told in the log.
@@ -90,8 +92,8 @@ impl Misses {
     pub(super) fn gaps(&self, now: Timestamp) -> Result<Vec<AuditEvent>, SealError> {
         let mut state = self.state.lock();
         if state.gaps.is_empty() {
-            let gaps: Result<Vec<_>, _> =
-                state.open.iter().map(|(kind, burst)| gap(kind, burst, now)).collect();
+            let gap = |(kind, burst)| gap(self.cause, kind, burst, now);
+            let gaps: Result<Vec<_>, _> = state.open.iter().map(gap).collect();
             state.gaps = gaps?;
             state.in_gaps = state.open.values().map(|it| it.count).sum();
             state.open.clear();
@@ -99,7 +101,7 @@ impl Misses {
         Ok(state.gaps.clone())
     }
 
-    /// The store has what [`Misses::gaps`] gave.
+    /// What [`Misses::gaps`] gave is kept.
     pub(super) fn gaps_are_kept(&self) {
         let mut state = self.state.lock();
         tracing::info!(events = state.in_gaps, "`audit.gap` says what is missing");
@@ -108,7 +110,7 @@ impl Misses {
         self.publish(&state);
     }
 
-    /// How many events no gap in the store accounts for.
+    /// How many events no gap that is kept accounts for.
     pub(super) fn unaccounted(&self) -> u64 {
         self.state.lock().unaccounted()
     }
@@ -134,10 +136,15 @@ impl State {
     }
 }
 
-fn gap(kind: &AuditEventKind, burst: &Burst, now: Timestamp) -> Result<AuditEvent, SealError> {
+fn gap(
+    cause: &str,
+    kind: &AuditEventKind,
+    burst: &Burst,
+    now: Timestamp,
+) -> Result<AuditEvent, SealError> {
     let Burst { count, first, last, reason } = burst;
     let payload = Payload::seal(&json!({
-        "cause": "event_store",
+        "cause": cause,
         "class": kind,
         "count": count,
         "first": first,

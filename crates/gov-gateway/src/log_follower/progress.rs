@@ -1,4 +1,4 @@
-//! How far the event store is behind the signed log.
+//! How far what follows the signed log is behind it.
 
 use std::{collections::BTreeMap, error::Error, fmt};
 
@@ -33,7 +33,7 @@ impl Progress {
         it
     }
 
-    /// How many records of the log the event store has not got, as far as is known.
+    /// How many records of the log are not handed on yet, as far as is known.
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.state.lock().lag()
@@ -59,7 +59,7 @@ impl Progress {
 
     pub(super) fn works(&self) {
         if self.state.lock().trouble.take().is_some() {
-            tracing::info!("the event store takes records again");
+            tracing::info!("records of the signed log are handed on again");
         }
     }
 
@@ -67,7 +67,7 @@ impl Progress {
     pub(super) fn failed(&self, error: &CarryError) {
         let mut state = self.state.lock();
         if state.trouble.is_none() {
-            tracing::error!(error = error as &dyn Error, "records wait for the event store");
+            tracing::error!(error = error as &dyn Error, "records of the signed log wait");
         }
         let cause = error.source().map(|it| format!(": {it}")).unwrap_or_default();
         state.trouble = Some(format!("{error}{cause}"));
@@ -85,7 +85,7 @@ impl State {
     }
 }
 
-/// Degraded while records wait for a store that fails.
+/// Degraded while records wait for an outlet that fails.
 impl Health for Progress {
     fn name(&self) -> &'static str {
         "log_follower"

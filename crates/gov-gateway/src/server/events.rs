@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     events::{Events, EventsConfig, WAIT},
     log_follower::{LogFollower, LogFollowerConfig, Progress},
+    outlet::StoreOutlet,
     storage::Kind,
 };
 
@@ -81,10 +82,11 @@ impl EventWork {
         let kinds = config.audit.required.iter().filter_map(|it| it.parse().ok());
         let events_config = EventsConfig { required: kinds.collect(), wait: WAIT };
         let required = !events_config.required.is_empty();
-        let events = Events::new(Arc::clone(&store) as _, Arc::clone(clock), events_config);
+        let outlet = Arc::new(StoreOutlet::new(Arc::clone(&store) as _));
+        let events = Events::new(Arc::clone(&outlet) as _, Arc::clone(clock), events_config);
         let follower = LogFollower::new(
             Arc::new(log.clone()),
-            Arc::clone(&store) as _,
+            outlet,
             Arc::clone(clock),
             LogFollowerConfig::default(),
         );
@@ -139,7 +141,7 @@ impl EventWork {
         }
         if !followed {
             let left = self.progress.lag();
-            warn!(left, "records of the log wait for the event store until the next start");
+            warn!(left, "records of the log wait to be handed on until the next start");
             return Ended::WorkLeft;
         }
         Ended::Clean

@@ -18,6 +18,7 @@ use gov_gateway::{
     http::{Door, Guard, Parts, ServedLog},
     identity::Directory,
     meters::Meters,
+    outlet::StoreOutlet,
     page::{Page, log_status::LogStatus},
     policies::Policies,
     policy::{PolicySet, Starter},
@@ -146,7 +147,8 @@ async fn start_with(
     let config = GateConfig { durability: RefusalDurability::Durable, auto_register };
     let store = Arc::<Double>::default();
     let required = EventsConfig { required: required.to_vec(), ..EventsConfig::default() };
-    let events = Events::new(Arc::clone(&store) as _, Arc::clone(&clock), required);
+    let outlet = Arc::new(StoreOutlet::new(Arc::clone(&store) as _));
+    let events = Events::new(outlet, Arc::clone(&clock), required);
     let desk = desk(log, &directory, &clock);
     let gate = Gate::new(
         registry.clone(),
@@ -284,7 +286,7 @@ async fn an_allowed_action_whose_required_event_is_not_kept_is_503_and_says_refu
     assert_eq!((status, &json["code"]), (503, &json!("not-recorded")), "{json}");
     assert_eq!(json["decision"], "refuse");
     let detail = json["detail"].as_str().unwrap();
-    assert!(detail.contains("the event store did not take it"), "{detail}");
+    assert!(detail.contains("the event of the action was not taken"), "{detail}");
     assert_eq!(it.check(WARNED).await.1["decision"], "warn", "the other kind is not required");
 }
 
