@@ -14,6 +14,8 @@ use crate::{BufferId, EncodedEvent};
 
 #[cfg(feature = "test-util")]
 pub mod conformance;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod json_lines;
 #[cfg(feature = "test-util")]
 pub mod memory;
