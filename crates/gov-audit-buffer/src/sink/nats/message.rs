@@ -9,7 +9,7 @@ use async_nats::{HeaderMap, header::HeaderName};
 use gov_core::EventId;
 
 use super::stream::Mark;
-use crate::{BufferId, Outgoing};
+use crate::{BufferId, Outgoing, cloud_event};
 
 const CONTENT_TYPE: HeaderName = HeaderName::from_static("content-type");
 const CE_VERSION: HeaderName = HeaderName::from_static("ce-specversion");
@@ -34,7 +34,7 @@ impl Template {
         let mut shared = HeaderMap::new();
         shared.insert(CONTENT_TYPE, "application/cloudevents+json");
         shared.insert(CE_VERSION, "1.0");
-        shared.insert(CE_SOURCE, percent(&format!("/gov/{node}")));
+        shared.insert(CE_SOURCE, percent(&cloud_event::source(node)));
         Self { shared }
     }
 
