@@ -6,7 +6,6 @@ use std::{
 };
 
 use rusqlite::Transaction;
-use tokio::sync::oneshot;
 
 use super::writer::WriteError;
 
@@ -29,10 +28,10 @@ pub(super) enum Fate {
     Unknown(Arc<rusqlite::Error>),
 }
 
-/// A closure with the channel to its caller.
-pub(super) struct Closure<F, T, E> {
+/// A closure with the one that hears its outcome.
+pub(super) struct Closure<F, T, E, D> {
     state: State<F, T, E>,
-    caller: oneshot::Sender<Result<T, WriteError<E>>>,
+    done: D,
 }
 
 enum State<F, T, E> {
@@ -42,17 +41,18 @@ enum State<F, T, E> {
     Running,
 }
 
-impl<F, T, E> Closure<F, T, E> {
-    pub(super) fn new(work: F, caller: oneshot::Sender<Result<T, WriteError<E>>>) -> Self {
-        Self { state: State::Waiting(work), caller }
+impl<F, T, E, D> Closure<F, T, E, D> {
+    pub(super) fn new(work: F, done: D) -> Self {
+        Self { state: State::Waiting(work), done }
     }
 }
 
-impl<F, T, E> Job for Closure<F, T, E>
+impl<F, T, E, D> Job for Closure<F, T, E, D>
 where
     F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send,
     T: Send,
     E: Send,
+    D: FnOnce(Result<T, WriteError<E>>) + Send,
 {
     fn run(&mut self, tx: &Transaction<'_>) -> bool {
         let State::Waiting(work) = std::mem::replace(&mut self.state, State::Running) else {
@@ -73,7 +73,7 @@ where
     }
 
     fn settle(self: Box<Self>, fate: &Fate) {
-        let Self { state, caller } = *self;
+        let Self { state, done } = *self;
         let answer = match (fate, state) {
             (Fate::Committed, State::Ran(result)) => result,
             // A job's own error waits too: it may rest on what another job of the batch wrote.
@@ -81,8 +81,9 @@ where
             (Fate::NotBegun(source), _) => Err(WriteError::Unavailable(Arc::clone(source))),
             (Fate::Committed, _) => Err(WriteError::Closed),
         };
-        // A caller who has gone away does not want to know. The answer is dropped here, by code
-        // that is not ours, so a panic in it must not end the thread.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(caller.send(answer))));
+        // Code that is not ours hears the answer, or drops it: a panic in it must not end the thread.
+        if catch_unwind(AssertUnwindSafe(|| done(answer))).is_err() {
+            tracing::error!("who heard the outcome of a job panicked");
+        }
     }
 }

@@ -121,10 +121,32 @@ impl Writer {
         E: Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
-        let job = Box::new(Closure::new(job, caller));
-        self.enqueue(Queued { sync, job })?;
+        // A caller who has gone away does not want to know.
+        self.submit(sync, job, |outcome| drop(caller.send(outcome)))?;
         // The thread drops what it has not begun when it ends.
         answer.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// Queues `job` as [`Writer::write`] does, and has `done` called with its outcome on the
+    /// writer's thread: once the commit is over, whoever has gone away, and in the order in which
+    /// the jobs ran. Like the job, it holds everyone up.
+    ///
+    /// `done` is dropped uncalled if the job was not queued, or not begun when the thread ended.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Full`] and [`WriteError::Closed`]: the job was not queued.
+    pub fn submit<T, E>(
+        &self,
+        sync: Sync,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, WriteError<E>>) + Send + 'static,
+    ) -> Result<(), WriteError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.enqueue(Queued { sync, job: Box::new(Closure::new(job, done)) })
     }
 
     /// Takes no more jobs, and lets the thread end once it has done those it has.

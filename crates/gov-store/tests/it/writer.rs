@@ -182,6 +182,24 @@ async fn a_job_whose_caller_went_away_still_runs() {
 }
 
 #[tokio::test]
+async fn outcomes_are_told_after_the_commit_in_the_order_in_which_the_jobs_ran() {
+    let file = fresh();
+    let writer = &file.database.writer;
+    let (release, held) = hold(writer).await;
+    let (tell, told) = mpsc::sync_channel(3);
+    for n in 0..3_i64 {
+        let tell = tell.clone();
+        let done = move |outcome: Result<(), _>| tell.send((n, outcome.is_ok())).unwrap();
+        writer.submit(Sync::Full, move |tx| insert(tx, n), done).unwrap();
+    }
+    assert!(told.try_recv().is_err(), "told before it ran");
+    drop(release);
+    held.await.unwrap();
+    file.database.close().await;
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [(0, true), (1, true), (2, true)]);
+}
+
+#[tokio::test]
 async fn a_lock_of_another_connection_is_waited_out_and_then_reported() {
     let options =
         DatabaseOptions { busy_timeout: Duration::from_millis(20), ..DatabaseOptions::new("test") };
