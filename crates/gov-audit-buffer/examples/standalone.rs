@@ -24,8 +24,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let events: Vec<_> = (1..=3).map(event).collect::<Result<_, _>>()?;
     let publisher = open(&file, Arc::new(nobody))?;
     for event in &events {
-        let published = publisher.publish(event.clone()).await;
-        assert!(matches!(published, Published::Durable { .. }), "{published:?}");
+        let answer = publisher.publish(event.clone()).await;
+        assert!(matches!(answer, Published::Durable { .. }), "{answer:?}");
     }
     assert_eq!(publisher.flush_pending().await, 0);
     assert_eq!(publisher.buffered_len(), 3);

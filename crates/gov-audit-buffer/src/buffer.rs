@@ -3,56 +3,53 @@
 //! ```text
 //! append ─▶ Writer (group commit) ─▶ audit-buffer.db ─▶ waiting ─▶ sink ─▶ acknowledge ─▶ release
 //! ```
+//! Start reading here, then `buffer/intake.rs` (how events come in), `buffer/outlet.rs` (how they
+//! leave) and `buffer/shed.rs` (what happens when there is no room).
+
+mod append;
+mod batch;
+mod config;
+mod dead_letter;
+pub(crate) mod drain;
+mod error;
+mod gap;
+mod hand;
+mod intake;
+mod limits;
+mod outlet;
+mod shed;
+mod status;
 
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64, mpsc},
 };
 
-use gov_core::{AuditEvent, Clock, SystemClock};
+use gov_core::{Clock, SystemClock};
 use gov_store::{
     lock::{FileLock, FileLockError},
-    sqlite::{Database, DatabaseOptions, OpenError, ReadError, Readers, Sync, WriteError, Writer},
+    sqlite::{Database, DatabaseOptions, Readers, Sync, WriteError, Writer},
 };
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::{
-    BufferId, EncodedEvent, Outgoing,
-    cloud_event::EncodeError,
-    store::sqlite::{self, State},
+pub use self::{
+    append::{Appended, MAX_EVENT_BYTES},
+    config::{BufferConfig, Durability, Overflow},
+    dead_letter::{DeadLetter, Letters},
+    error::{AppendError, BufferError, Cause, OpenBufferError, Space},
+    gap::GapReason,
+    outlet::{MAX_BATCH, MAX_BATCH_BYTES, Rewound},
+    status::{BufferCounts, BufferStatus},
 };
-
-pub(crate) mod drain;
-
-/// What an append's acknowledgement promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Survives a killed process.
-    Spooled,
-    /// Survives power loss.
-    #[default]
-    Durable,
-}
-
-/// How a buffer works.
-#[derive(Clone, Debug)]
-pub struct BufferConfig {
-    /// The node that events come from: a part of each event.
-    pub node: String,
-    /// At most this many events.
-    pub max_rows: u64,
-    /// At most this many bytes of events.
-    pub max_bytes: u64,
-}
-
-impl Default for BufferConfig {
-    /// Node `local`, 10 million events, 4 GiB.
-    fn default() -> Self {
-        Self { node: "local".to_owned(), max_rows: 10_000_000, max_bytes: 4 << 30 }
-    }
-}
+use self::{
+    error::JobError, hand::Hand, intake::Intake, limits::Limits, shed::Shed, status::Counters,
+};
+use crate::{
+    BufferId,
+    store::sqlite::{self, Books, State},
+};
 
 /// Keeps events until a sink has them. Clones share it.
 #[derive(Clone, Debug)]
@@ -63,73 +60,20 @@ pub struct EventBuffer {
 #[derive(Debug)]
 struct Inner {
     config: BufferConfig,
+    limits: Limits,
     clock: Arc<dyn Clock>,
     writer: Writer,
     readers: Readers,
     // With the lock behind it: it is given back when the file is closed.
     database: Mutex<Option<(Database, FileLock)>>,
-    /// As of the last commit.
+    /// As of the last commit; only the writer's thread changes it.
     state: watch::Sender<State>,
-}
-
-/// Why a buffer could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenBufferError {
-    /// Another process has this buffer. Stop it, or name another file.
-    #[error("audit buffer `{}` is in use by {holder}; stop it, or name another file", path.display())]
-    Held {
-        /// The file.
-        path: PathBuf,
-        /// `process <pid>`, or `another process` while it is not yet written down.
-        holder: String,
-    },
-    /// The lock file beside the buffer cannot be opened, locked or written.
-    #[error("cannot lock audit buffer `{}`", path.display())]
-    Lock {
-        /// The buffer's file.
-        path: PathBuf,
-        /// What failed.
-        source: io::Error,
-    },
-    /// The file cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// What it says about itself cannot be read.
-    #[error("cannot read the state of buffer `{}`", path.display())]
-    State {
-        /// The file.
-        path: PathBuf,
-        /// What failed.
-        source: rusqlite::Error,
-    },
-}
-
-/// Why an event is not known to be kept.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AppendError {
-    /// It could not even be written down.
-    #[error(transparent)]
-    Unencodable(#[from] EncodeError),
-    /// The buffer was closed; nothing was kept.
-    #[error("the audit buffer is closed")]
-    Closed,
-    /// The file cannot be written.
-    #[error("the audit buffer cannot be written")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + std::marker::Sync>),
-}
-
-/// Why the buffer could not be read or moved on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BufferError {
-    /// It was closed.
-    #[error("the audit buffer is closed")]
-    Closed,
-    /// The file cannot be read or written; trying again may help.
-    #[error("the audit buffer is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + std::marker::Sync>),
+    intake: Mutex<Intake>,
+    hand: Arc<Hand>,
+    shed: Mutex<Shed>,
+    /// The highest number that was given to an event which goes past the buffer.
+    handed_out: AtomicU64,
+    counters: Counters,
 }
 
 impl EventBuffer {
@@ -147,7 +91,8 @@ impl EventBuffer {
 
     /// Opens the buffer in the file `path`, made if it is missing.
     ///
-    /// Does blocking I/O. Install the metrics recorder before.
+    /// Does blocking I/O, and no more of it for a million events than for none. Install the metrics
+    /// recorder before.
     ///
     /// # Errors
     ///
@@ -162,57 +107,28 @@ impl EventBuffer {
         options.incremental_vacuum = true;
         let database = Database::open(path, &options, &[&sqlite::COMPONENT], clock.now())?;
         let (writer, readers) = (database.writer.clone(), database.readers.clone());
-        let state = first_state(path, BufferId::at(clock.now()))?;
+        let (state, attempted) = first_state(path, &writer, BufferId::at(clock.now()))?;
         let inner = Inner {
+            limits: Limits::of(&config),
             config,
             clock,
             writer,
             readers,
             database: Mutex::new(Some((database, lock))),
             state: watch::Sender::new(state),
+            intake: Mutex::default(),
+            hand: Arc::new(Hand::new(attempted)),
+            shed: Mutex::default(),
+            handed_out: AtomicU64::new(0),
+            counters: Counters::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
-    }
-
-    /// Keeps one event, durably, and gives its place.
-    ///
-    /// # Errors
-    ///
-    /// As from [`EventBuffer::append`].
-    pub async fn enqueue(&self, event: &AuditEvent) -> Result<u64, AppendError> {
-        self.append(event, Durability::Durable).await
-    }
-
-    /// Keeps one event behind all others, as durably as asked for, and gives its place.
-    ///
-    /// # Errors
-    ///
-    /// [`AppendError`].
-    pub async fn append(
-        &self,
-        event: &AuditEvent,
-        durability: Durability,
-    ) -> Result<u64, AppendError> {
-        let event = EncodedEvent::of(event, &self.inner.config.node)?;
-        let sync = match durability {
-            Durability::Spooled => Sync::Spooled,
-            Durability::Durable => Sync::Full,
-        };
-        let bytes = event.json.len() as u64;
-        let seq = self.inner.writer.write(sync, move |tx| sqlite::append(tx, &event)).await?;
-        self.inner.state.send_modify(|state| {
-            state.last = state.last.max(seq);
-            state.rows += 1;
-            state.bytes += bytes;
-        });
-        Ok(seq)
     }
 
     /// How many events wait for the sink.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let state = *self.inner.state.borrow();
-        state.last.saturating_sub(state.acked)
+        self.inner.state.borrow().waiting()
     }
 
     /// Whether nothing waits for the sink.
@@ -227,41 +143,47 @@ impl EventBuffer {
         self.inner.state.borrow().buffer_id
     }
 
-    /// The next events that the sink has not got, in order.
-    ///
-    /// # Errors
-    ///
-    /// [`BufferError`]; a read can always be tried again.
-    pub async fn peek(&self, limit: u32) -> Result<Vec<Outgoing>, BufferError> {
-        let acked = self.inner.state.borrow().acked;
-        let read =
-            move |connection: &rusqlite::Connection| sqlite::events_after(connection, acked, limit);
-        Ok(self.inner.readers.read(read).await?)
-    }
-
-    /// Marks everything up to `seq` as kept by the sink, and deletes it.
-    ///
-    /// # Errors
-    ///
-    /// [`BufferError`]: unknown whether it happened; repeating is safe.
-    pub async fn acknowledge(&self, seq: u64) -> Result<(), BufferError> {
-        let job = move |tx: &rusqlite::Transaction<'_>| {
-            sqlite::acknowledge(tx, seq)?;
-            sqlite::release(tx, seq)?;
-            sqlite::state(tx)
-        };
-        let state = self.inner.writer.write(Sync::Full, job).await?;
-        self.inner.state.send_modify(|it| *it = state);
-        Ok(())
-    }
-
     /// Takes no more events, waits for those that are being written, and closes the file.
     pub async fn close(&self) {
+        if let Err(error) = self.write_gaps().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "what was refused is not written down");
+        }
+        self.inner.close_intake();
         let database = self.inner.database.lock().take();
         if let Some((database, lock)) = database {
             database.close().await;
             drop(lock);
         }
+        self.inner.abandon();
+    }
+}
+
+impl Inner {
+    /// Runs `job` on the writer's thread, in the next transaction, and makes the state known that
+    /// it leaves.
+    async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        sync: Sync,
+        job: impl FnOnce(&mut Books<'_>) -> Result<T, JobError> + Send + 'static,
+    ) -> Result<T, WriteError<JobError>> {
+        let (tell, told) = oneshot::channel();
+        let inner = Arc::clone(self);
+        let run = move |tx: &rusqlite::Transaction<'_>| {
+            let mut books = Books::open(tx)?;
+            let outcome = job(&mut books)?;
+            Ok((outcome, books.close()?))
+        };
+        // Here and not in the caller: it may have gone away, and commits are told in their order.
+        let done = move |outcome: Result<(T, State), WriteError<JobError>>| {
+            let outcome = outcome.map(|(outcome, state)| {
+                inner.state.send_replace(state);
+                outcome
+            });
+            drop(tell.send(outcome));
+        };
+        self.writer.submit(sync, run, done)?;
+        told.await.unwrap_or(Err(WriteError::Closed))
     }
 }
 
@@ -282,38 +204,24 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Opens the state before the doors open: through SQLite, on a connection of its own.
-fn first_state(path: &Path, fresh: BufferId) -> Result<State, OpenBufferError> {
-    let read = || {
-        let connection = rusqlite::Connection::open(path)?;
-        sqlite::open(&connection, fresh)
+/// Reads the state before the doors open, and the number up to which whoever had the file before
+/// may have handed events out.
+fn first_state(
+    path: &Path,
+    writer: &Writer,
+    fresh: BufferId,
+) -> Result<(State, u64), OpenBufferError> {
+    let failed = |source| OpenBufferError::State { path: path.to_owned(), source };
+    let (tell, told) = mpsc::sync_channel(1);
+    let job = move |tx: &rusqlite::Transaction<'_>| {
+        sqlite::name(tx, fresh)?;
+        let state = Books::open(tx)?.state;
+        let attempted = sqlite::window(tx, state.acked, MAX_BATCH)?;
+        Ok::<_, rusqlite::Error>((state, attempted.unwrap_or(state.acked)))
     };
-    read().map_err(|source| OpenBufferError::State { path: path.to_owned(), source })
-}
-
-impl From<WriteError<rusqlite::Error>> for AppendError {
-    fn from(error: WriteError<rusqlite::Error>) -> Self {
-        match error {
-            WriteError::Closed => Self::Closed,
-            other => Self::Unavailable(Box::new(other)),
-        }
-    }
-}
-
-impl From<WriteError<rusqlite::Error>> for BufferError {
-    fn from(error: WriteError<rusqlite::Error>) -> Self {
-        match error {
-            WriteError::Closed => Self::Closed,
-            other => Self::Unavailable(Box::new(other)),
-        }
-    }
-}
-
-impl From<ReadError<rusqlite::Error>> for BufferError {
-    fn from(error: ReadError<rusqlite::Error>) -> Self {
-        match error {
-            ReadError::Closed => Self::Closed,
-            other => Self::Unavailable(Box::new(other)),
-        }
-    }
+    writer
+        .submit(Sync::Full, job, move |outcome| drop(tell.send(outcome)))
+        .map_err(|error| failed(Arc::new(error)))?;
+    let outcome = told.recv().map_err(|error| failed(Arc::new(error)))?;
+    outcome.map_err(|error| failed(Arc::new(error)))
 }

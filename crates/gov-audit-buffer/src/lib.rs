@@ -15,7 +15,7 @@ mod store;
 
 #[cfg(feature = "sqlite")]
 pub use crate::{
-    buffer::{BufferConfig, Durability, EventBuffer},
+    buffer::{AppendError, BufferConfig, BufferStatus, Durability, EventBuffer, Overflow},
     publisher::{AuditPublisher, FlushLoop, Mode, Published, PublisherConfig, Rejection},
 };
 pub use crate::{

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ballast;
 #[cfg(feature = "test-util")]
 pub mod bench;
-pub mod ballast;
 pub mod crash;
 #[cfg(all(feature = "test-util", any(feature = "sqlite", feature = "postgres")))]
 pub mod fresh_database;

@@ -17,13 +17,21 @@ create table audit_buffer_event (
 
 -- One row: what left, and up to where.
 create table audit_buffer_state (
-    one       integer not null primary key check (one = 1),
-    buffer_id blob    not null check (length(buffer_id) = 16),
+    one          integer not null primary key check (one = 1),
+    buffer_id    blob    not null check (length(buffer_id) = 16),
+    -- Up to this number a sink may know events under an earlier name of the file: they are never
+    -- sent again.
+    id_since     integer not null default 0 check (id_since >= 0),
     -- Up to this one the sink has everything; the rest waits.
-    acked     integer not null check (acked >= 0),
-    -- Of the rows that were ever added, how many are no longer there, and how large they were.
-    rows_out  integer not null check (rows_out >= 0),
-    bytes_out integer not null check (bytes_out >= 0)
+    acked        integer not null default 0 check (acked >= 0),
+    -- Of the rows that the sink has, how many are held to be sent again, and how large they are.
+    held_rows    integer not null default 0 check (held_rows >= 0),
+    held_bytes   integer not null default 0 check (held_bytes >= 0),
+    -- Of the numbers up to the newest, how many stand for no row (any more), and how large those
+    -- rows were. Bytes may fall below 0: what says that rows were dropped may be larger than they.
+    rows_out     integer not null default 0 check (rows_out >= 0),
+    bytes_out    integer not null default 0,
+    dead_letters integer not null default 0 check (dead_letters >= 0)
 ) strict;
 
 -- Up to where each ordered source was taken over; written in the transaction of its events.
@@ -32,9 +40,10 @@ create table audit_buffer_cursor (
     seq    integer not null check (seq >= 1)
 ) strict, without rowid;
 
--- What the sink refused for good.
+-- What the sink refused for good, in the order in which it was given up.
 create table audit_buffer_dead_letter (
-    event_id  blob    not null primary key check (length(event_id) = 16),
+    number    integer not null primary key,
+    event_id  blob    not null check (length(event_id) = 16),
     buffer_id blob    not null check (length(buffer_id) = 16),
     seq       integer not null,
     at        integer not null,
@@ -43,4 +52,6 @@ create table audit_buffer_dead_letter (
     tries     integer not null,
     dead_at   integer not null,
     body      blob    not null
-) strict, without rowid;
+) strict;
+
+create index audit_buffer_dead_letter_by_event on audit_buffer_dead_letter (event_id);

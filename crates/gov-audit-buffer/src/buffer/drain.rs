@@ -10,8 +10,6 @@ use crate::{
 
 /// How long a sink may take where nobody says otherwise.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// At most so many events a batch.
-const BATCH_ROWS: u32 = 256;
 
 /// What a drain did.
 #[derive(Debug, Default)]
@@ -66,7 +64,7 @@ impl EventBuffer {
         sent: &mut usize,
     ) -> Result<(), Stopped> {
         loop {
-            let batch = self.peek(BATCH_ROWS).await?;
+            let batch = self.next_batch().await?;
             if batch.is_empty() {
                 return Ok(());
             }
@@ -74,6 +72,7 @@ impl EventBuffer {
             if let Some(last) = batch.iter().take(emitted.accepted).next_back() {
                 *sent += emitted.accepted;
                 self.acknowledge(last.buffer_seq).await?;
+                while self.release(last.buffer_seq).await? {}
             }
             if let Some(error) = emitted.stopped {
                 return Err(error.into());

@@ -115,6 +115,8 @@ fn covers(pattern: &str, subject: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use async_nats::jetstream::stream::Source;
+
     use super::*;
 
     const SUBJECT: &str = "gov.audit.n-1.buf_0";
@@ -131,7 +133,8 @@ mod tests {
 
     #[test]
     fn every_setting_that_could_lose_or_reorder_is_refused_by_its_name() {
-        let cases: [(&str, fn(&mut Config)); 15] = [
+        type Spoil = fn(&mut Config);
+        let cases: [(&str, Spoil); 15] = [
             ("subjects", |it| it.subjects = vec!["gov.audit.*".to_owned()]),
             ("storage", |it| it.storage = StorageType::Memory),
             ("retention", |it| it.retention = RetentionPolicy::WorkQueue),
@@ -144,8 +147,8 @@ mod tests {
             ("allow_rollup_hdrs", |it| it.allow_rollup = true),
             ("allow_msg_counter", |it| it.allow_message_counter = true),
             ("persist_mode", |it| it.persist_mode = Some(PersistenceMode::Async)),
-            ("mirror", |it| it.mirror = Some(Default::default())),
-            ("sources", |it| it.sources = Some(vec![Default::default()])),
+            ("mirror", |it| it.mirror = Some(Source::default())),
+            ("sources", |it| it.sources = Some(vec![Source::default()])),
             ("subject_transform", |it| {
                 it.subject_transform = Some(async_nats::jetstream::stream::SubjectTransform {
                     source: "gov.>".to_owned(),

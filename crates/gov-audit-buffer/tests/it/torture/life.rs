@@ -96,8 +96,8 @@ impl Life {
             let event = event(self.next);
             self.next += 1;
             let id = event.id;
-            let published = publisher.publish_as(event, Durability::Spooled).await;
-            assert!(matches!(published, Published::Spooled { .. }), "{}: {published:?}", self.seed);
+            let answer = publisher.publish_as(event, Durability::Spooled).await;
+            assert!(matches!(answer, Published::Spooled { .. }), "{}: {answer:?}", self.seed);
             self.kept.push(id);
         }
         "publish"
