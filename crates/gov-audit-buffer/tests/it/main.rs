@@ -4,6 +4,7 @@
 
 mod cloud_events;
 mod events;
+mod nats;
 mod owner;
 mod publishing;
 mod sinks;
