@@ -139,6 +139,18 @@ impl DataDir {
         self.root.join("events")
     }
 
+    /// What waits for a sink of audit events.
+    #[must_use]
+    pub fn audit_buffer(&self) -> PathBuf {
+        self.root.join("audit-buffer.db")
+    }
+
+    /// The file of the sink `json-lines`, unless the configuration names another.
+    #[must_use]
+    pub fn audit_lines(&self) -> PathBuf {
+        self.root.join("audit-events.jsonl")
+    }
+
     /// The keys.
     #[must_use]
     pub fn keys(&self) -> PathBuf {

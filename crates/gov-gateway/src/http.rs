@@ -30,6 +30,7 @@ pub mod listener;
 mod log;
 mod metrics;
 mod page;
+mod paging;
 mod people;
 mod policies;
 pub mod problem;

@@ -28,5 +28,6 @@ pub mod policy;
 pub mod registry;
 pub mod run;
 pub mod server;
+pub mod sinks;
 pub mod storage;
 pub mod store;

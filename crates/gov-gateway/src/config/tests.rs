@@ -245,3 +245,32 @@ fn every_default_of_a_chain_and_a_rung_is_accepted_by_its_own_key() {
         assert_eq!(set, Ok(()), "{}", key.path);
     }
 }
+
+#[test]
+fn a_sink_without_its_place_and_one_with_a_password_in_it_are_refused() {
+    for (text, message) in [
+        ("sink = \"nats\"", "`buffer.url` must hold one URL or more for `buffer.sink` = `nats`"),
+        (
+            "sink = \"http\"\nurl = [\"http://a\", \"http://b\"]",
+            "`buffer.url` must hold one URL for `buffer.sink` = `http`; received 2",
+        ),
+        (
+            "sink = \"nats\"\nurl = \"http://me:hunter22@h\"",
+            "`buffer.url` must begin with `nats://` or `tls://` and name a host",
+        ),
+        (
+            "sink = \"nats\"\nurl = \"nats://me:hunter22@h\"",
+            "`buffer.url` must not hold a user or a password; name files",
+        ),
+        ("user = \"me\"", "`buffer.user` and `buffer.password_file` must come together"),
+        ("token_file = \"a\"\nnkey_file = \"b\"", "at most one of `buffer.password_file`"),
+        ("key_file = \"a\"", "`buffer.certificate_file` and `buffer.key_file` must come together"),
+    ] {
+        let message_is = problem(&file(&format!("[buffer]\n{text}")));
+        assert!(message_is.contains(message), "{message_is}");
+        assert!(!message_is.contains("hunter22"), "{message_is}");
+    }
+    let both = "[buffer]\nsink = \"nats\"\nurl = [\"nats://a:4222\", \"tls://b\"]";
+    assert_eq!(load(&file(both)).unwrap().config.buffer.url.len(), 2);
+    assert!(!Config::default().buffer.is_on());
+}

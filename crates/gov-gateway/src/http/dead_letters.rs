@@ -6,15 +6,16 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderMap, Uri},
 };
 use gov_core::{RecordId, json};
-use gov_deferred_audit::dead_letter::{DeadLetter, DeadLetterError, LetterPlace};
+use gov_deferred_audit::dead_letter::{DeadLetter, DeadLetterError};
 use serde_json::Value;
 
 use super::{
     Parts, auth, body,
+    paging::Pages,
     problem::{Code, Problem},
 };
 use crate::{
@@ -25,11 +26,7 @@ use crate::{
 const READERS: [Scope; 3] = [Scope::Auditor, Scope::Operator, Scope::Admin];
 const KEEPERS: [Scope; 2] = [Scope::Operator, Scope::Admin];
 
-/// How many letters are shown to whoever names no limit.
-const UNASKED_LIMIT: u64 = 50;
-
-/// The largest page.
-const MAX_LIMIT: u64 = 200;
+const PAGES: Pages = Pages { unasked: 50, most: 200 };
 
 /// One page, the longest dead first.
 pub(super) async fn list(
@@ -38,7 +35,7 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Json<DeadLetterList>, Problem> {
     auth::token(&parts, &headers, &READERS)?;
-    let (after, limit) = page(&uri)?;
+    let (after, limit) = PAGES.read(&uri)?;
     let letters = parts.dead_letters.list(after, limit).await?;
     let last = letters.last().map(DeadLetter::place);
     // A page of large letters is shorter than its limit, so only the next one tells.
@@ -90,37 +87,6 @@ pub(super) async fn discard(
     let reason = reason(&body::read(&headers, body).await?)?;
     let discarded = parts.dead_letters.discard(id, &actor.id.to_string(), &reason).await?;
     Ok(Json(DiscardView::of(id, discarded)))
-}
-
-/// Reads `cursor` and `limit`.
-fn page(uri: &Uri) -> Result<(Option<LetterPlace>, u64), Problem> {
-    let Query(parameters) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|error| Problem::bad_field("query", error.to_string()))?;
-    let (mut after, mut limit) = (None, None);
-    for (name, value) in parameters {
-        let shown = gov_core::text::escape(&value).into_owned();
-        let refused = |wanted: &str| {
-            Problem::bad_field(&name, format!("`{name}` {wanted}")).with_received(shown)
-        };
-        match name.as_str() {
-            "cursor" if after.is_none() => {
-                let wanted = "must be the `next` of the page before";
-                after = Some(value.parse().map_err(|_| refused(wanted))?);
-            }
-            "limit" if limit.is_none() => {
-                let read = value.parse().ok().filter(|it| (1..=MAX_LIMIT).contains(it));
-                let wanted = format!("must be a whole number from 1 to {MAX_LIMIT}");
-                limit = Some(read.ok_or_else(|| refused(&wanted).with_limit(MAX_LIMIT))?);
-            }
-            "cursor" | "limit" => return Err(refused("must come once")),
-            _ => {
-                let name = gov_core::text::escape(&name).into_owned();
-                let detail = format!("`{name}` is no parameter; known are `cursor` and `limit`");
-                return Err(Problem::bad_field(name, detail));
-            }
-        }
-    }
-    Ok((after, limit.unwrap_or(UNASKED_LIMIT)))
 }
 
 fn parse(id: &str) -> Result<RecordId, Problem> {

@@ -15,6 +15,9 @@ use crate::{config::span, identity::AuthError};
 /// How much of what was received is repeated, in characters.
 const SHOWN: usize = 64;
 
+/// When to try again what cannot be done now, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
 /// The kinds of problems: each asks for another next move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -224,6 +227,9 @@ impl IntoResponse for Problem {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
         if self.code == Code::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

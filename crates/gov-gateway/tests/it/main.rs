@@ -20,6 +20,7 @@ mod deciders;
 mod doctor;
 mod event_commands;
 mod event_double;
+mod event_store_sink;
 mod events;
 mod hook;
 mod http;
