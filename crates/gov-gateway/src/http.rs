@@ -22,6 +22,7 @@ pub mod approvals;
 mod audit_events;
 mod auth;
 mod body;
+mod buffer;
 mod check;
 mod dead_letters;
 mod guard;
@@ -38,7 +39,7 @@ mod readyz;
 mod tokens;
 mod whoami;
 
-pub use self::{guard::Guard, log::ServedLog, problem::Problem};
+pub use self::{buffer::ServedBuffer, guard::Guard, log::ServedLog, problem::Problem};
 use crate::{
     approvals::Desk,
     check::Gate,
@@ -64,6 +65,8 @@ pub struct Parts {
     pub dead_letters: DeadLetters,
     /// The signed log, for outsiders.
     pub log: ServedLog,
+    /// What waits for a sink; `None` where there is none.
+    pub buffer: Option<ServedBuffer>,
     /// Where audit events are found.
     pub event_store: Arc<dyn AuditEventStore>,
     /// Where agents' requests meet people's answers.
@@ -147,6 +150,11 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/audit/dlq/{id}", get(dead_letters::get))
         .route("/v1/audit/dlq/{id}/replay", post(dead_letters::replay))
         .route("/v1/audit/dlq/{id}/discard", post(dead_letters::discard))
+        .route("/v1/audit/buffer", get(buffer::status))
+        .route("/v1/audit/buffer/events", get(buffer::peek))
+        .route("/v1/audit/buffer/dead-letters", get(buffer::dead_letters))
+        .route("/v1/audit/buffer/replay", post(buffer::replay))
+        .route("/v1/audit/buffer/discard", post(buffer::discard))
         .merge(page::routes())
         .route("/healthz", get(healthz::healthz))
         .route("/readyz", get(readyz::readyz))

@@ -3,6 +3,7 @@
 //! Start reading at [`cli`] for what the command can do, at [`check`] for how an action is judged.
 
 pub mod approvals;
+pub mod audit_buffer;
 pub mod check;
 pub mod cli;
 pub mod client;

@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 mod help;
 
-pub use self::help::{HELP, Kind};
+pub use self::help::{HELP, Kind, SHIPPING_HELP};
 
 /// The routes as they are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use gov_core::{AuditEvent, EventId};
 use gov_retention::event_store::{Appended, Durability};
 
+mod buffer;
 mod store;
 
-pub use self::store::StoreOutlet;
+pub use self::{buffer::BufferOutlet, store::StoreOutlet};
 
 /// Takes the events of answers and those of the signed log.
 #[async_trait]
@@ -61,7 +62,8 @@ pub enum OutletError {
         /// What is wrong with it.
         reason: String,
     },
-    /// There is no room. The outlet writes down itself what it did not take.
+    /// There is no room. What was handed to [`EventOutlet::append`] is in an `audit.gap` of the
+    /// outlet's own.
     #[error("the audit buffer is full; its sink must take events first")]
     Full,
     /// Not now; repeating is safe.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! directory ▶ lock ▶ keys ▶ port ▶ gov.db ▶ signed log ▶ event store ▶ policy ▶ doors open
-//! doors shut ▶ requests answered ▶ history followed ▶ queue flushed ▶ log followed ▶ event store
-//! closed ▶ log closed ▶ run marked ▶ gov.db closed
+//! doors shut ▶ requests answered ▶ history followed ▶ queue flushed ▶ log followed ▶ buffer flushed
+//! ▶ event store closed ▶ log closed ▶ run marked ▶ gov.db closed
 //! ```
 //!
 //! The port is taken before anything is made, and the doors open after everything works.
@@ -25,6 +25,7 @@ mod log;
 mod opened;
 mod policy;
 mod sharing;
+mod shipping;
 
 use self::{
     approvals::Approvals,
@@ -34,7 +35,7 @@ use self::{
     opened::{Begun, Opened, Who},
     policy::Loaded,
 };
-pub use self::{error::StartError, log::log_config};
+pub use self::{error::StartError, log::log_config, shipping::buffer_config};
 use crate::{
     check::{Gate, GateConfig, Keepers},
     config::{self, Config},
@@ -132,7 +133,7 @@ impl Server {
         let (data_dir, lock, redaction_key, node) =
             files.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
         let who = Who { node: &node, address };
-        let Opened { storage, sharing, log, event_store, begun } =
+        let Opened { storage, sharing, log, event_store, shipping, begun } =
             Opened::open(config, &data_dir, who, &clock).await?;
 
         // From here on nothing fails: each task that starts has the server as its owner.
@@ -154,14 +155,13 @@ impl Server {
             Arc::clone(&clock),
             Some(log_wait.clone()),
         );
-        let event_work = EventWork::start(event_store, &log.signed, config, &clock);
+        let event_work = EventWork::start(event_store, shipping, &log.signed, config, &clock);
         let (queue, deciders) = (log.queue.clone(), Arc::clone(&directory));
         let approvals = Approvals::open(&storage.kind, config, queue, deciders, &clock);
-        let desk = approvals.desk.clone();
         let gate = Gate::new(
             registry.clone(),
             Keepers { recorder: log.recorder(), events: event_work.events.clone() },
-            desk,
+            approvals.desk.clone(),
             Redactor::new(redaction_key),
             Arc::clone(&meters),
             Arc::clone(&clock),
@@ -193,6 +193,7 @@ impl Server {
             policies,
             dead_letters: log.dead_letters.clone(),
             log: ServedLog { signed: log.signed.clone(), public: config.log.public },
+            buffer: event_work.served_buffer(),
             event_store: event_work.store(),
             desk: approvals.desk.clone(),
             longest_wait: longest_wait(config.server.request_timeout),

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf, sync::Arc};
 use gov_audit_buffer::{
     AuditSink,
     sink::{
+        http::{HttpConfigError, HttpSink},
         json_lines::{JsonLinesSink, OpenLinesError},
         nats::{NatsAuditSink, NatsConfigError},
     },
@@ -13,6 +14,7 @@ use gov_core::Clock;
 use gov_retention::event_store::AuditEventStore;
 
 mod event_store;
+mod http;
 mod nats;
 mod secret;
 
@@ -28,6 +30,8 @@ use crate::{
 pub enum Sink {
     /// A stream of NATS.
     Nats(Arc<NatsAuditSink>),
+    /// A server.
+    Http(Arc<HttpSink>),
     /// A file.
     JsonLines(JsonLinesSink),
     /// The event store.
@@ -89,6 +93,9 @@ pub enum OpenSinkError {
     /// The configuration of NATS cannot work.
     #[error("the sink `nats` cannot work as it is configured")]
     Nats(#[from] NatsConfigError),
+    /// The configuration of HTTP cannot work.
+    #[error(transparent)]
+    Http(#[from] HttpConfigError),
     /// The file of lines cannot be opened.
     #[error(transparent)]
     JsonLines(#[from] OpenLinesError),
@@ -118,6 +125,7 @@ impl Sink {
     pub fn as_dyn(&self) -> Arc<dyn AuditSink> {
         match self {
             Self::Nats(it) => Arc::clone(it) as _,
+            Self::Http(it) => Arc::clone(it) as _,
             Self::JsonLines(it) => Arc::new(it.clone()),
             Self::EventStore(it) => Arc::new(it.clone()),
         }
@@ -128,7 +136,7 @@ impl Sink {
         match self {
             Self::Nats(it) => it.close().await,
             Self::JsonLines(it) => it.close().await,
-            Self::EventStore(_) => (),
+            Self::Http(_) | Self::EventStore(_) => (),
         }
     }
 
@@ -138,10 +146,13 @@ impl Sink {
     ) -> Result<Option<Self>, OpenSinkError> {
         let Surroundings { node, data_dir, event_store, clock } = around;
         Ok(Some(match config.sink {
+            SinkKind::None => return Ok(None),
             SinkKind::Nats => {
                 Self::Nats(Arc::new(NatsAuditSink::new(nats_config(config, &node)?, clock)?))
             }
-            SinkKind::None | SinkKind::Http => return Ok(None),
+            SinkKind::Http => {
+                Self::Http(Arc::new(HttpSink::new(&http::http_config(config)?, clock)?))
+            }
             SinkKind::JsonLines => {
                 let path = config.path.clone().unwrap_or_else(|| data_dir.audit_lines());
                 Self::JsonLines(JsonLinesSink::open(path)?)

@@ -186,9 +186,72 @@ pub static HELP: &[(&str, Kind, &str)] = &[
     ("gov_store_wal_bytes", Kind::Gauge, "Size of the write-ahead log, in bytes, by database."),
 ];
 
+/// As [`HELP`], for a server with a `buffer.sink`.
+pub static SHIPPING_HELP: &[(&str, Kind, &str)] = &[
+    ("gov_audit_published_total", Kind::Counter, "Audit events that are in the buffer or shipped."),
+    (
+        "gov_audit_publish_errors_total",
+        Kind::Counter,
+        "Audit events that are not known to be kept, by reason.",
+    ),
+    ("gov_audit_buffered_total", Kind::Counter, "Audit events that went into the buffer."),
+    ("gov_audit_flushed_total", Kind::Counter, "Audit events that went from the buffer to the sink."),
+    (
+        "gov_audit_buffer_rejected_total",
+        Kind::Counter,
+        "Audit events that found no room; an `audit.gap` accounts for them.",
+    ),
+    (
+        "gov_audit_buffer_dropped_total",
+        Kind::Counter,
+        "Audit events that were dropped for newer ones; an `audit.gap` accounts for them.",
+    ),
+    ("gov_audit_buffer_gaps_total", Kind::Counter, "Gaps that the buffer wrote down."),
+    (
+        "gov_audit_buffer_released_early_total",
+        Kind::Counter,
+        "Shipped events that are no longer held to be sent again, since room was needed.",
+    ),
+    (
+        "gov_audit_buffer_found_total",
+        Kind::Counter,
+        "Events of which the sink turned out to have them already.",
+    ),
+    ("gov_audit_buffer_resent_total", Kind::Counter, "Events sent again, since the sink lost them."),
+    (
+        "gov_audit_buffer_renamed_total",
+        Kind::Counter,
+        "New names that the buffer took, since the sink knew its numbers as others.",
+    ),
+    (
+        "gov_audit_buffer_dead_lettered_total",
+        Kind::Counter,
+        "Events that the sink refused for good.",
+    ),
+    ("gov_audit_buffer_depth_rows", Kind::Gauge, "Events that wait for the sink."),
+    ("gov_audit_buffer_depth_bytes", Kind::Gauge, "Bytes of the events that wait for the sink."),
+    ("gov_audit_buffer_file_bytes", Kind::Gauge, "Size of the buffer's file, in bytes."),
+    ("gov_audit_buffer_dead_letters", Kind::Gauge, "Dead letters in the buffer."),
+    (
+        "gov_audit_buffer_oldest_age_seconds",
+        Kind::Gauge,
+        "How long ago the first event that waits happened.",
+    ),
+    (
+        "gov_audit_buffer_lag_seconds",
+        Kind::Gauge,
+        "How long ago the last event that was shipped had happened then.",
+    ),
+    (
+        "gov_audit_buffer_breaker_state",
+        Kind::Gauge,
+        "0 while the sink takes events, 1 before a try that decides, 2 while it is left alone.",
+    ),
+];
+
 /// Tells the recorder.
 pub(super) fn describe() {
-    for (name, kind, help) in HELP {
+    for (name, kind, help) in HELP.iter().chain(SHIPPING_HELP) {
         match kind {
             Kind::Counter => metrics::describe_counter!(*name, *help),
             Kind::Gauge => metrics::describe_gauge!(*name, *help),

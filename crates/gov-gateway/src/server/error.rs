@@ -2,6 +2,7 @@
 
 use std::{error::Error, io, net::SocketAddr};
 
+use gov_audit_buffer::buffer::OpenBufferError;
 use gov_deferred_audit::{
     OpenError as OpenLogError, OpenQueueError, outside_copy::OutsideCopyError,
 };
@@ -14,6 +15,7 @@ use crate::{
     meters::RecorderTaken,
     policy::PolicyError,
     registry::RegistryError,
+    sinks::OpenSinkError,
     storage::StorageError,
     store::StoreError,
 };
@@ -63,6 +65,12 @@ pub enum StartError {
     /// The event store does not open.
     #[error(transparent)]
     Events(#[from] OpenStoreError),
+    /// The sink of audit events cannot work.
+    #[error(transparent)]
+    Sink(#[from] OpenSinkError),
+    /// The buffer before it does not open.
+    #[error(transparent)]
+    Buffer(#[from] OpenBufferError),
     /// The stored policy does not compile: another build may have written it.
     #[error(
         "the stored policy, version {version}, cannot be loaded; correct the configuration, or `gov policies activate FILE` puts in one that can"
@@ -100,6 +108,8 @@ impl StartError {
             | Self::Bind { .. }
             | Self::Events(OpenStoreError::Folder { .. }) => Exit::Unreachable,
             Self::DataDir(_) | Self::Key(_) | Self::Node(_) => Exit::Usage,
+            Self::Sink(error) => sink_exit(error),
+            Self::Buffer(error) => buffer_exit(error),
             Self::Storage(error) => storage_exit(error),
             Self::Events(OpenStoreError::Today { source: error, .. }) => open_exit(error),
             Self::Log(error) => match error {
@@ -141,6 +151,23 @@ fn storage_exit(error: &StorageError) -> Exit {
         StorageError::Unreachable { .. } | StorageError::Time(_) => Exit::Unreachable,
         StorageError::Url | StorageError::UrlFile { .. } => Exit::Usage,
         _ => Exit::NotJudged,
+    }
+}
+
+fn sink_exit(error: &OpenSinkError) -> Exit {
+    match error {
+        OpenSinkError::JsonLines(_) => Exit::Unreachable,
+        OpenSinkError::Panicked(_) => Exit::NotJudged,
+        _ => Exit::Usage,
+    }
+}
+
+fn buffer_exit(error: &OpenBufferError) -> Exit {
+    match error {
+        OpenBufferError::Open(error) => open_exit(error),
+        OpenBufferError::State { .. } => Exit::NotJudged,
+        // Another process has it, or it cannot be locked.
+        _ => Exit::Unreachable,
     }
 }
 

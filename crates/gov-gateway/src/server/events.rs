@@ -1,4 +1,5 @@
-//! The event store with what writes to it: the answers, the gaps, and the follower of the log.
+//! The event store, or the buffer before a sink, with what writes to it: the answers, the gaps, and
+//! the follower of the log.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -12,12 +13,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::{Ended, StartError};
+use super::{
+    Ended, StartError,
+    shipping::{OpenShipping, Shipping},
+};
 use crate::{
-    config::Config,
+    config::{Config, Overflow},
     events::{Events, EventsConfig, WAIT},
+    http::ServedBuffer,
     log_follower::{LogFollower, LogFollowerConfig, Progress},
-    outlet::StoreOutlet,
+    outlet::{EventOutlet, StoreOutlet},
     storage::Kind,
 };
 
@@ -63,6 +68,7 @@ pub(super) async fn open(
 pub(super) struct EventWork {
     pub(super) events: Events,
     store: Arc<dyn OwnedStore>,
+    shipping: Option<Shipping>,
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
     required: bool,
@@ -72,18 +78,26 @@ pub(super) struct EventWork {
 }
 
 impl EventWork {
-    /// Starts to follow `log`, and to write down what is missed.
+    /// Starts to follow `log`, to write down what is missed, and to ship.
     pub(super) fn start(
         store: Arc<dyn OwnedStore>,
+        shipping: Option<OpenShipping>,
         log: &SignedLog,
         config: &Config,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         let kinds = config.audit.required.iter().filter_map(|it| it.parse().ok());
-        let events_config = EventsConfig { required: kinds.collect(), wait: WAIT };
+        // Who waits for room must not be given up before.
+        let blocked = config.buffer.overflow == Overflow::Block;
+        let wait = if blocked { WAIT + config.buffer.block_timeout } else { WAIT };
+        let events_config = EventsConfig { required: kinds.collect(), wait };
         let required = !events_config.required.is_empty();
-        let outlet = Arc::new(StoreOutlet::new(Arc::clone(&store) as _));
-        let events = Events::new(Arc::clone(&outlet) as _, Arc::clone(clock), events_config);
+        let shipping = shipping.map(OpenShipping::start);
+        let outlet: Arc<dyn EventOutlet> = match &shipping {
+            Some(shipping) => shipping.outlet(),
+            None => Arc::new(StoreOutlet::new(Arc::clone(&store) as _)),
+        };
+        let events = Events::new(Arc::clone(&outlet), Arc::clone(clock), events_config);
         let follower = LogFollower::new(
             Arc::new(log.clone()),
             outlet,
@@ -97,6 +111,7 @@ impl EventWork {
             follower: tokio::spawn(follower.run(log.committed(), stop.clone())),
             events,
             store,
+            shipping,
             clock: Arc::clone(clock),
             required,
             stop,
@@ -108,17 +123,24 @@ impl EventWork {
         Arc::clone(&self.store) as _
     }
 
-    /// What `/readyz` asks.
-    pub(super) fn health(&self) -> Vec<Arc<dyn Health>> {
-        vec![
-            Arc::new(StoreHealth { store: Arc::clone(&self.store), required: self.required }),
-            Arc::new(self.events.clone()),
-            Arc::clone(&self.progress) as _,
-        ]
+    /// What waits for the sink; `None` without one.
+    pub(super) fn served_buffer(&self) -> Option<ServedBuffer> {
+        self.shipping.as_ref().map(Shipping::served)
     }
 
-    /// Follows the log to its end, after which nobody appends, and writes down what was missed;
-    /// closes the store.
+    /// What `/readyz` asks.
+    pub(super) fn health(&self) -> Vec<Arc<dyn Health>> {
+        let outlet = self.shipping.as_ref().map(Shipping::health);
+        let needs_store = self.required && outlet.is_none();
+        let mut parts: Vec<Arc<dyn Health>> =
+            vec![KeeperHealth::of(Arc::clone(&self.store) as _, needs_store)];
+        parts.extend(outlet.map(|it| KeeperHealth::of(it, self.required) as _));
+        parts.extend([Arc::new(self.events.clone()) as _, Arc::clone(&self.progress) as _]);
+        parts
+    }
+
+    /// Follows the log to its end, after which nobody appends, writes down what was missed, and
+    /// ships what waits; closes the buffer and the store.
     pub(super) async fn close(self, until: Timestamp) -> Ended {
         self.stop.cancel();
         // Also where the flush took all the time: a last look costs little, and mostly finds nothing.
@@ -134,6 +156,10 @@ impl EventWork {
             error!(%error, "the writer of gaps ended badly");
         }
         let missing = self.events.write_gaps().await;
+        let shipped = match self.shipping {
+            Some(it) => it.close(until.max(self.clock.now() + LAST_LOOK)).await,
+            None => Ended::Clean,
+        };
         self.store.close().await;
         if missing > 0 {
             error!(missing, "events of allowed actions are missing, and no gap says so");
@@ -144,24 +170,30 @@ impl EventWork {
             warn!(left, "records of the log wait to be handed on until the next start");
             return Ended::WorkLeft;
         }
-        Ended::Clean
+        shipped
     }
 }
 
-/// A store that fails is no reason to turn agents away, unless answers need it.
+/// A store or buffer that fails is no reason to turn agents away, unless answers need it.
 #[derive(Debug)]
-struct StoreHealth {
-    store: Arc<dyn OwnedStore>,
+struct KeeperHealth {
+    keeper: Arc<dyn Health>,
     required: bool,
 }
 
-impl Health for StoreHealth {
+impl KeeperHealth {
+    fn of(keeper: Arc<dyn Health>, required: bool) -> Arc<Self> {
+        Arc::new(Self { keeper, required })
+    }
+}
+
+impl Health for KeeperHealth {
     fn name(&self) -> &'static str {
-        "event_store"
+        self.keeper.name()
     }
 
     fn health(&self) -> HealthState {
-        match self.store.health() {
+        match self.keeper.health() {
             HealthState::Dead(reason) if !self.required => HealthState::Degraded(reason),
             other => other,
         }

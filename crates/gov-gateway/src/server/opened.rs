@@ -14,6 +14,7 @@ use super::{
     log::OpenLog,
     policy::Loaded,
     sharing::Sharing,
+    shipping::OpenShipping,
 };
 use crate::{
     config::Config,
@@ -22,6 +23,7 @@ use crate::{
     identity::TokenSecret,
     policy::Starter,
     run,
+    sinks::Surroundings,
     storage::Storage,
     store::{Contents, GatewayStore},
 };
@@ -36,6 +38,8 @@ pub(super) struct Opened {
     pub(super) sharing: Sharing,
     pub(super) log: OpenLog,
     pub(super) event_store: Arc<dyn OwnedStore>,
+    /// `None` where events go into the event store at once.
+    pub(super) shipping: Option<OpenShipping>,
     pub(super) begun: Begun,
 }
 
@@ -82,9 +86,27 @@ impl Opened {
                 return Err(error);
             }
         };
-        match Begun::begin(&*storage.store, config, data_dir, who, now).await {
-            Ok(begun) => Ok(Self { storage, sharing, log, event_store, begun }),
+        let around = Surroundings {
+            node: who.node.to_owned(),
+            data_dir: data_dir.clone(),
+            event_store: Arc::clone(&event_store) as _,
+            clock: Arc::clone(&clock),
+        };
+        let shipping = match OpenShipping::open(&config.buffer, around).await {
+            Ok(shipping) => shipping,
             Err(error) => {
+                event_store.close().await;
+                log.close().await;
+                storage.close().await;
+                return Err(error);
+            }
+        };
+        match Begun::begin(&*storage.store, config, data_dir, who, now).await {
+            Ok(begun) => Ok(Self { storage, sharing, log, event_store, shipping, begun }),
+            Err(error) => {
+                if let Some(shipping) = shipping {
+                    shipping.close().await;
+                }
                 event_store.close().await;
                 log.close().await;
                 storage.close().await;

@@ -170,6 +170,7 @@ async fn start_with(
         directory,
         registry,
         policies: Policies::new(gov_store, Arc::default(), Arc::clone(&clock), None),
+        buffer: None,
         event_store: Arc::clone(&store) as _,
         longest_wait: std::time::Duration::ZERO,
         health: Arc::new([]),
