@@ -6,6 +6,7 @@ use super::Outcome;
 
 mod accept_rollback;
 mod at_rest;
+mod buffer;
 mod dlq;
 mod events;
 mod export;
@@ -40,6 +41,10 @@ pub enum Audit {
     /// See what the log did not take; hand it in again, or give it up.
     #[command(subcommand)]
     Dlq(Box<dlq::Dlq>),
+    /// See what waits for the sink of audit events, and what it refused; send that once more, or give
+    /// it up.
+    #[command(subcommand)]
+    Buffer(Box<buffer::Buffer>),
     /// Accept that records were lost: the log goes on as a new epoch that says so.
     AcceptRollback(accept_rollback::AcceptRollback),
 }
@@ -60,6 +65,7 @@ impl Audit {
             Self::Prune(it) => it.run(),
             Self::RestoreTail(it) => it.run(),
             Self::Dlq(it) => it.run(),
+            Self::Buffer(it) => it.run(),
             Self::AcceptRollback(it) => it.run(),
         }
     }

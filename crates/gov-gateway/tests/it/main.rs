@@ -12,6 +12,7 @@ mod approval_commands;
 mod approval_door;
 mod audit_commands;
 mod audit_events;
+mod buffer_commands;
 mod buffer_door;
 mod chains;
 mod check_door;
