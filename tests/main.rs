@@ -33,4 +33,6 @@ mod rotated;
 mod served;
 mod server;
 mod shared_log;
+mod shipped;
+mod stream;
 mod two_gateways;
