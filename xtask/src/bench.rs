@@ -5,6 +5,7 @@ mod line;
 use std::{
     env,
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{ExitCode, Stdio},
 };
 
@@ -13,7 +14,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use self::line::{Line, table};
 use crate::{
     cargo,
-    services::{POSTGRES_URL, Postgres, bin_dir},
+    services::{POSTGRES_URL, Postgres, bin_dir, old_program, programs},
 };
 
 /// The benches, by component and by bench target. Each takes `--json`, prints one JSON object a
@@ -37,14 +38,18 @@ struct Wish {
 /// Runs the benches; 1 if a goal is missed.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let wish = parse(arguments)?;
-    // Some benches also measure PostgreSQL; without one they leave it out, and say so.
+    // Some benches also measure PostgreSQL or NATS; without one they leave it out, and say so.
     let missing = env::var_os(POSTGRES_URL).is_none() && bin_dir().is_some();
     let postgres = missing.then(Postgres::start).transpose()?;
-    let url = postgres.as_ref().map(Postgres::url);
+    let mut servers: Vec<(&str, PathBuf)> =
+        postgres.iter().map(|it| (POSTGRES_URL, it.url().into())).collect();
+    if old_program().is_some() {
+        servers.extend(programs()?.variables());
+    }
     let mut lines = Vec::new();
     for (component, target) in BENCHES {
         if wish.component.as_deref().is_none_or(|it| it == *component) {
-            lines.extend(run_one(target, &wish, url.as_deref())?);
+            lines.extend(run_one(target, &wish, &servers)?);
         }
     }
     if !wish.json {
@@ -54,9 +59,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_one(target: &str, wish: &Wish, postgres: Option<&str>) -> Result<Vec<Line>> {
+fn run_one(target: &str, wish: &Wish, servers: &[(&str, PathBuf)]) -> Result<Vec<Line>> {
     let mut command = cargo::command();
-    command.envs(postgres.map(|url| (POSTGRES_URL, url)));
+    command.envs(servers.iter().map(|(name, value)| (name, value)));
     // The whole workspace with all features, as everywhere: another selection would build
     // the dependencies anew.
     command.args(["bench", "--workspace", "--all-features", "--bench", target]);

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 pub(crate) use self::{
-    nats::{Nats, Programs, old_program, programs},
+    nats::{Nats, old_program, programs},
     postgres::{Postgres, bin_dir, is_root},
 };
 use crate::needs;
@@ -26,10 +26,10 @@ pub(crate) const POSTGRES_URL: &str = "GOV_TEST_POSTGRES_URL";
 pub(crate) const NATS_URL: &str = "GOV_TEST_NATS_URL";
 
 /// Tells the tests of the NATS server that they start, stop and kill.
-pub(crate) const NATS_SERVER: &str = "GOV_TEST_NATS_SERVER";
+const NATS_SERVER: &str = "GOV_TEST_NATS_SERVER";
 
 /// Tells the tests of one without atomic batches.
-pub(crate) const OLD_NATS_SERVER: &str = "GOV_TEST_NATS_SERVER_OLD";
+const OLD_NATS_SERVER: &str = "GOV_TEST_NATS_SERVER_OLD";
 
 const NEEDS: &[needs::Need] = &[needs::POSTGRES, needs::NATS, needs::PYTHON_VENV];
 
@@ -48,11 +48,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 
 fn up() -> Result<ExitCode> {
     needs::ensure(NEEDS)?;
-    let Programs { current, old } = programs()?;
+    let programs = programs()?;
     println!("export {POSTGRES_URL}={}", postgres::up()?);
-    println!("export {NATS_URL}={}", nats::up(&current)?);
-    println!("export {NATS_SERVER}={}", current.display());
-    println!("export {OLD_NATS_SERVER}={}", old.display());
+    println!("export {NATS_URL}={}", nats::up(&programs.current)?);
+    for (name, program) in programs.variables() {
+        println!("export {name}={}", program.display());
+    }
     eprintln!("they stay up until `cargo xtask services down`");
     Ok(ExitCode::SUCCESS)
 }
@@ -74,8 +75,7 @@ fn run_with(program: &str, arguments: &[&str]) -> Result<ExitCode> {
         .args(arguments)
         .env(POSTGRES_URL, postgres.url())
         .env(NATS_URL, nats.url())
-        .env(NATS_SERVER, &programs.current)
-        .env(OLD_NATS_SERVER, &programs.old)
+        .envs(programs.variables())
         .status()
         .with_context(|| format!("starting {program}"))?;
     drop((postgres, nats));

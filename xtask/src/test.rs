@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     cargo, needs,
-    services::{NATS_SERVER, OLD_NATS_SERVER, POSTGRES_URL, Postgres, exit_code, programs},
+    services::{POSTGRES_URL, Postgres, exit_code, programs},
 };
 
 const NEEDS: &[needs::Need] = &[
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     needs::ensure(NEEDS)?;
     let python = needs::python::with_packages()?;
     let modules = needs::node::modules()?;
-    let nats = programs()?;
+    let nats = programs()?.variables();
     let postgres = Postgres::start()?;
     eprintln!("PostgreSQL for the tests: {}", postgres.url());
     let status = cargo::status(
@@ -41,8 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
             .args(["test", "--workspace", "--all-features"])
             .args(arguments)
             .env(POSTGRES_URL, postgres.url())
-            .env(NATS_SERVER, nats.current)
-            .env(OLD_NATS_SERVER, nats.old)
+            .envs(nats)
             .env(PYTHON, python)
             .env(NODE_MODULES, modules),
     )?;

@@ -13,7 +13,12 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::{cargo, pace::Stopwatch, services::exit_code, workspace};
+use crate::{
+    cargo, needs,
+    pace::Stopwatch,
+    services::{exit_code, programs},
+    workspace,
+};
 
 /// The components that have sweeps, and their crates.
 const SWEEPS: &[(&str, &str)] =
@@ -23,12 +28,15 @@ const SWEEPS: &[(&str, &str)] =
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let (component, package, seeds) = parse(arguments)?;
     let tests = cargo::build_tests_of(package)?;
+    needs::ensure(&[needs::NATS, needs::PYTHON_VENV, needs::STRACE])?;
+    let servers = programs()?.variables();
     let watch = Stopwatch::start();
     let mut child = Command::new(tests)
         // Where cargo starts it too.
         .current_dir(workspace::root().join("crates").join(package))
         .args(["torture", "--ignored", "--nocapture", "--test-threads=1"])
         .env("GOV_TEST_SEEDS", seeds.to_string())
+        .envs(servers)
         .stdout(Stdio::piped())
         .spawn()
         .context("starting the sweeps")?;

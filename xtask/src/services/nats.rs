@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::free_port;
+use super::{NATS_SERVER, OLD_NATS_SERVER, free_port};
 use crate::{
     guard::{Guard, Guarded},
     needs::python,
@@ -33,6 +33,13 @@ pub(crate) struct Programs {
     pub(crate) current: PathBuf,
     /// Debian's, without them.
     pub(crate) old: PathBuf,
+}
+
+impl Programs {
+    /// What tells the tests of them.
+    pub(crate) fn variables(self) -> [(&'static str, PathBuf); 2] {
+        [(NATS_SERVER, self.current), (OLD_NATS_SERVER, self.old)]
+    }
 }
 
 /// The programs; the current one is installed on first use, below the target directory.

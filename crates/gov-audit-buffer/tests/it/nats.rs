@@ -4,7 +4,7 @@
 
 mod fence;
 mod outages;
-mod proxy;
+pub(crate) mod proxy;
 mod stream_checks;
 mod who_we_are;
-mod world;
+pub(crate) mod world;

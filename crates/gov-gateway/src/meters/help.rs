@@ -195,7 +195,11 @@ pub static SHIPPING_HELP: &[(&str, Kind, &str)] = &[
         "Audit events that are not known to be kept, by reason.",
     ),
     ("gov_audit_buffered_total", Kind::Counter, "Audit events that went into the buffer."),
-    ("gov_audit_flushed_total", Kind::Counter, "Audit events that went from the buffer to the sink."),
+    (
+        "gov_audit_flushed_total",
+        Kind::Counter,
+        "Audit events that went from the buffer to the sink.",
+    ),
     (
         "gov_audit_buffer_rejected_total",
         Kind::Counter,
@@ -217,7 +221,11 @@ pub static SHIPPING_HELP: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Events of which the sink turned out to have them already.",
     ),
-    ("gov_audit_buffer_resent_total", Kind::Counter, "Events sent again, since the sink lost them."),
+    (
+        "gov_audit_buffer_resent_total",
+        Kind::Counter,
+        "Events sent again, since the sink lost them.",
+    ),
     (
         "gov_audit_buffer_renamed_total",
         Kind::Counter,
