@@ -38,13 +38,15 @@ pub use self::{
     append::{Appended, MAX_EVENT_BYTES},
     config::{BufferConfig, Durability, Overflow},
     dead_letter::{DeadLetter, Letters},
+    drain::MAX_REFUSALS,
     error::{AppendError, BufferError, Cause, OpenBufferError, Space},
     gap::GapReason,
     outlet::{MAX_BATCH, MAX_BATCH_BYTES, Rewound},
     status::{BufferCounts, BufferStatus},
 };
 use self::{
-    error::JobError, hand::Hand, intake::Intake, limits::Limits, shed::Shed, status::Counters,
+    drain::Drains, error::JobError, hand::Hand, intake::Intake, limits::Limits, shed::Shed,
+    status::Counters,
 };
 use crate::{
     BufferId,
@@ -74,6 +76,7 @@ struct Inner {
     /// The highest number that was given to an event which goes past the buffer.
     handed_out: AtomicU64,
     counters: Counters,
+    drains: Drains,
 }
 
 impl EventBuffer {
@@ -121,6 +124,7 @@ impl EventBuffer {
             shed: Mutex::default(),
             handed_out: AtomicU64::new(0),
             counters: Counters::default(),
+            drains: Drains::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -1,10 +1,10 @@
 //! The door for whoever has an event: it is kept or shipped, and never in the way.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use gov_core::{AuditEvent, Clock, SystemClock};
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
 
 use crate::{
     AuditSink, Durability, EventBuffer,
@@ -17,10 +17,18 @@ use crate::{
 };
 
 pub mod breaker;
+mod direct;
 mod flush_loop;
+mod health;
 
-use self::breaker::{Breaker, BreakerConfig, BreakerState};
 pub use self::flush_loop::FlushLoop;
+use self::{
+    breaker::{Breaker, BreakerConfig, BreakerState},
+    health::Seen,
+};
+
+/// How often the loop looks at the buffer, at most.
+const LOOK_EACH: Duration = Duration::from_secs(1);
 
 /// How events go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +113,13 @@ pub enum Rejection {
 }
 
 impl Published {
+    fn buffered(seq: u64, durability: Durability) -> Self {
+        match durability {
+            Durability::Durable => Self::Durable { seq },
+            Durability::Spooled => Self::Spooled { seq },
+        }
+    }
+
     /// Whether it is kept, or shipped.
     #[must_use]
     pub fn is_kept(self) -> bool {
@@ -125,6 +140,9 @@ struct Inner {
     config: PublisherConfig,
     clock: Arc<dyn Clock>,
     breaker: Mutex<Breaker>,
+    seen: Mutex<Seen>,
+    /// Who publishes directly stands in line, so that nobody overtakes.
+    line: Semaphore,
     meters: Meters,
 }
 
@@ -145,8 +163,8 @@ impl AuditPublisher {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let breaker = Mutex::new(Breaker::new(config.breaker));
-        let meters = Meters::new();
-        let inner = Inner { sink, buffer, config, clock, breaker, meters };
+        let (seen, line, meters) = (Mutex::default(), Semaphore::new(1), Meters::new());
+        let inner = Inner { sink, buffer, config, clock, breaker, seen, line, meters };
         Self { inner: Arc::new(inner) }
     }
 
@@ -161,7 +179,7 @@ impl AuditPublisher {
 
     /// Takes `event`, as durably as asked for.
     pub async fn publish_as(&self, event: AuditEvent, durability: Durability) -> Published {
-        let published = self.append(&event, durability).await;
+        let published = self.take(&event, durability).await;
         self.inner.meters.published(published);
         published
     }
@@ -202,28 +220,68 @@ impl AuditPublisher {
         Arc::clone(&self.inner.clock)
     }
 
-    async fn append(&self, event: &AuditEvent, durability: Durability) -> Published {
-        let clock = &self.inner.clock;
-        let append = pin!(self.inner.buffer.append(event, durability));
-        let appended = tokio::select! {
+    async fn take(&self, event: &AuditEvent, durability: Durability) -> Published {
+        let Inner { buffer, config, clock, .. } = &*self.inner;
+        let bound = match config.mode {
+            Mode::WriteAhead => config.append_timeout,
+            Mode::Direct => config.direct_timeout.saturating_add(config.append_timeout),
+        };
+        let taken = async {
+            match config.mode {
+                Mode::WriteAhead => {
+                    let seq = buffer.append(event, durability).await?;
+                    Ok(Published::buffered(seq, durability))
+                }
+                Mode::Direct => self.ship_or_append(event, durability).await,
+            }
+        };
+        let taken = tokio::select! {
             biased;
-            appended = append => appended,
-            () = clock.sleep_until(clock.now() + self.inner.config.append_timeout) => {
+            taken = taken => taken,
+            () = clock.sleep_until(clock.now() + bound) => {
+                self.inner.seen.lock().broken = Some("it does not answer in time".to_owned());
                 return Published::Rejected(Rejection::Unavailable);
             }
         };
-        match appended {
-            Ok(seq) if durability == Durability::Durable => Published::Durable { seq },
-            Ok(seq) => Published::Spooled { seq },
-            Err(error) => Published::Rejected(rejection(&error)),
+        let mut seen = self.inner.seen.lock();
+        match taken {
+            Ok(published) => {
+                if published != Published::Shipped {
+                    (seen.broken, seen.full) = (None, false);
+                }
+                published
+            }
+            Err(error) => {
+                let rejection = rejection(&error);
+                match rejection {
+                    Rejection::Full => seen.full = true,
+                    Rejection::TooLarge { .. } => {}
+                    Rejection::Closed | Rejection::Unavailable => {
+                        seen.broken = Some(chain(&error));
+                    }
+                }
+                Published::Rejected(rejection)
+            }
         }
     }
 
     /// One pass of the loop.
-    async fn pass(&self, _stop: &CancellationToken) {
+    async fn pass(&self) {
         let drained = self.drain().await;
         if drained.sent > 0 {
             tracing::debug!(sent = drained.sent, sink = self.inner.sink.name(), "shipped");
+        }
+        let now = self.inner.clock.now();
+        let fresh = self.inner.seen.lock().at.is_some_and(|at| at <= now && now < at + LOOK_EACH);
+        if fresh && drained.stopped.is_none() {
+            return;
+        }
+        if let Err(error) = self.inner.buffer.write_gaps().await {
+            let error = &error as &dyn Error;
+            tracing::error!(error, "what found no room is not written down yet");
+        }
+        if let Err(error) = self.observe().await {
+            tracing::error!(error = &error as &dyn Error, "the audit buffer cannot be looked at");
         }
     }
 
@@ -231,23 +289,47 @@ impl AuditPublisher {
         let inner = &*self.inner;
         let drained = inner.buffer.drain(&*inner.sink, inner.config.send_timeout).await;
         inner.meters.flushed(drained.sent);
-        let mut breaker = inner.breaker.lock();
-        if drained.sent > 0 {
-            breaker.succeeded();
+        if drained.sent > 0 || drained.stopped.is_none() {
+            inner.breaker.lock().succeeded();
         }
         match &drained.stopped {
-            None => breaker.succeeded(),
-            Some(stopped) => breaker.failed(inner.clock.now(), wish(stopped), chance()),
+            None => inner.seen.lock().sink = None,
+            Some(stopped) => self.failed(stopped),
         }
         drained
+    }
+
+    fn failed(&self, stopped: &Stopped) {
+        {
+            let mut seen = self.inner.seen.lock();
+            match stopped {
+                Stopped::Sink(error) => seen.sink = Some(chain(error)),
+                Stopped::Buffer(error) => seen.broken = Some(chain(error)),
+            }
+        }
+        let (now, wish) = (self.inner.clock.now(), wish(stopped));
+        self.inner.breaker.lock().failed(now, wish, chance());
     }
 }
 
 fn rejection(error: &AppendError) -> Rejection {
     match error {
+        AppendError::Full { .. } | AppendError::Busy { .. } => Rejection::Full,
+        AppendError::TooLarge { limit, got } => Rejection::TooLarge { limit: *limit, got: *got },
         AppendError::Closed => Rejection::Closed,
         _ => Rejection::Unavailable,
     }
+}
+
+/// An error and what is behind it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 /// How long the sink wants to be left alone.

@@ -1,20 +1,38 @@
-//! Brings what waits to a sink: in order, and by one at a time.
+//! Brings what waits to a sink: in order, by one at a time, and not twice.
+//!
+//! A drain trusts what it sent as long as every answer came. After any that did not, and at the
+//! first contact, it asks the sink up to where it has the events, and goes on from there.
+
+mod horizon;
+mod meeting;
+mod past;
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use gov_core::{EventId, Timestamp};
+
+use self::horizon::Horizon;
 use super::{BufferError, EventBuffer};
 use crate::{
     Outgoing,
+    meters::DrainMeters,
     sink::{AuditSink, Emitted, SinkError},
 };
 
+pub(crate) use self::past::Past;
+
 /// How long a sink may take where nobody says otherwise.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// So often a sink may refuse an event for good before it is believed.
+pub const MAX_REFUSALS: u32 = 8;
 
 /// What a drain did.
 #[derive(Debug, Default)]
 pub(crate) struct Drained {
-    /// Events that the sink has now and had not before.
+    /// Events that the sink has now, and was not known to have before.
     pub(crate) sent: usize,
     /// Why it ended early; `None` when nothing waits any more.
     pub(crate) stopped: Option<Stopped>,
@@ -31,63 +49,193 @@ pub(crate) enum Stopped {
     Buffer(#[from] BufferError),
 }
 
+/// Who drains, and what they know.
+#[derive(Debug)]
+pub(super) struct Drains {
+    turn: Semaphore,
+    /// `None` at first, while somebody drains, and after somebody was cancelled.
+    progress: Mutex<Option<Progress>>,
+    meters: DrainMeters,
+}
+
+/// What those who drain know of their sink.
+#[derive(Debug)]
+struct Progress {
+    /// Nothing is open: every answer came.
+    in_touch: bool,
+    /// The event that the sink refused last, and how often in a row.
+    refused: Option<(EventId, u32)>,
+    /// When it took what it has.
+    horizon: Horizon,
+    /// Everything up to this one was let go.
+    released: u64,
+    /// The greatest number that it took past the buffer.
+    past: u64,
+}
+
+/// One drain; nobody else does while it lives.
+struct Drain<'a> {
+    buffer: &'a EventBuffer,
+    sink: &'a dyn AuditSink,
+    /// How long the sink may take for one answer.
+    bound: Duration,
+    progress: Progress,
+    sent: usize,
+    _turn: SemaphorePermit<'a>,
+}
+
 impl EventBuffer {
     /// Hands what waits to `sink`, first in, first out, until nothing waits or the sink does not
     /// take the next one, and gives how many went.
     ///
-    /// A second caller waits for the first: nothing is sent twice.
+    /// Of two callers the second waits for the first: nothing is sent twice. Dropping the future
+    /// leaves open whether the sink took the batch at hand; the next drain asks it.
     pub async fn drain_and_send(&self, sink: &dyn AuditSink) -> usize {
-        self.drain(sink, SEND_TIMEOUT).await.sent
+        let Some(mut drain) = self.begin_drain(sink, SEND_TIMEOUT).await else { return 0 };
+        // It may be another one than last time, and next time.
+        drain.progress.in_touch = false;
+        let outcome = drain.run().await;
+        drain.progress.in_touch = false;
+        drain.end(outcome).sent
     }
 
+    /// Like [`EventBuffer::drain_and_send`] to a sink that is the same each time.
     pub(crate) async fn drain(&self, sink: &dyn AuditSink, bound: Duration) -> Drained {
-        let mut drained = Drained::default();
-        if let Err(stopped) = self.ship(sink, bound, &mut drained.sent).await {
-            let error = &stopped as &dyn std::error::Error;
-            tracing::warn!(error, sink = sink.name(), "audit events wait");
-            drained.stopped = Some(stopped);
-        }
-        drained
+        let Some(mut drain) = self.begin_drain(sink, bound).await else {
+            return Drained::default();
+        };
+        let outcome = drain.run().await;
+        drain.end(outcome)
     }
 
     /// Waits until something waits for the sink.
     pub(crate) async fn something_waits(&self) {
         let mut state = self.inner.state.subscribe();
         // The sender lives in `self`, so the channel cannot close while we wait.
-        let _ = state.wait_for(|it| it.last > it.acked).await;
+        let _ = state.wait_for(|it| it.waiting() > 0).await;
     }
 
-    async fn ship(
-        &self,
-        sink: &dyn AuditSink,
+    async fn begin_drain<'a>(
+        &'a self,
+        sink: &'a dyn AuditSink,
         bound: Duration,
-        sent: &mut usize,
-    ) -> Result<(), Stopped> {
+    ) -> Option<Drain<'a>> {
+        let drains = &self.inner.drains;
+        let turn = drains.turn.acquire().await.ok()?;
+        let known = drains.progress.lock().take();
+        let progress = known.unwrap_or_else(|| {
+            // What is held may have gone out just before: it waits for its whole horizon.
+            let mut horizon = Horizon::default();
+            horizon.took(self.inner.state.borrow().acked, self.inner.clock.now());
+            Progress { in_touch: false, refused: None, horizon, released: 0, past: 0 }
+        });
+        Some(Drain { buffer: self, sink, bound, progress, sent: 0, _turn: turn })
+    }
+}
+
+impl Drains {
+    pub(super) fn new() -> Self {
+        Self { turn: Semaphore::new(1), progress: Mutex::default(), meters: DrainMeters::new() }
+    }
+}
+
+impl Drain<'_> {
+    async fn run(&mut self) -> Result<(), Stopped> {
         loop {
-            let batch = self.next_batch().await?;
+            if !self.progress.in_touch {
+                self.meet().await?;
+            }
+            let batch = self.buffer.next_batch().await?;
             if batch.is_empty() {
-                return Ok(());
+                return self.let_go().await;
             }
-            let emitted = self.emit(sink, &batch, bound).await;
-            if let Some(last) = batch.iter().take(emitted.accepted).next_back() {
-                *sent += emitted.accepted;
-                self.acknowledge(last.buffer_seq).await?;
-                while self.release(last.buffer_seq).await? {}
-            }
-            if let Some(error) = emitted.stopped {
-                return Err(error.into());
-            }
+            self.send(&batch).await?;
         }
     }
 
-    async fn emit(&self, sink: &dyn AuditSink, batch: &[Outgoing], bound: Duration) -> Emitted {
-        let clock = &self.inner.clock;
+    fn end(self, outcome: Result<(), Stopped>) -> Drained {
+        let stopped = outcome.err();
+        if let Some(stopped) = &stopped {
+            let error = stopped as &dyn std::error::Error;
+            tracing::warn!(error, sink = self.sink.name(), sent = self.sent, "audit events wait");
+        }
+        *self.buffer.inner.drains.progress.lock() = Some(self.progress);
+        Drained { sent: self.sent, stopped }
+    }
+
+    async fn send(&mut self, batch: &[Outgoing]) -> Result<(), Stopped> {
+        self.progress.in_touch = false;
+        let Emitted { accepted, stopped } = self.emit(batch).await;
+        let (taken, rest) = batch.split_at(accepted.min(batch.len()));
+        if let Some(last) = taken.last() {
+            self.sent += taken.len();
+            self.took(last.buffer_seq, last.event.at).await?;
+        }
+        match (stopped, rest.first()) {
+            (None, None) => self.progress.in_touch = true,
+            (Some(SinkError::Poison { reason }), Some(event)) => {
+                self.progress.in_touch = true;
+                self.refused(event, reason).await?;
+            }
+            (Some(error), _) => return Err(error.into()),
+            (None, Some(_)) => {
+                return Err(SinkError::retry("it took less than it was given").into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn emit(&self, batch: &[Outgoing]) -> Emitted {
+        let late = Emitted { accepted: 0, stopped: Some(too_long()) };
+        let clock = &self.buffer.inner.clock;
         tokio::select! {
             biased;
-            emitted = sink.emit_batch(batch) => emitted,
-            () = clock.sleep_until(clock.now() + bound) => {
-                Emitted { accepted: 0, stopped: Some(SinkError::retry("the sink takes too long")) }
-            }
+            emitted = self.sink.emit_batch(batch) => emitted,
+            () = clock.sleep_until(clock.now() + self.bound) => late,
         }
     }
+
+    /// The sink has everything up to `seq`, which happened at `at`.
+    async fn took(&mut self, seq: u64, at: Timestamp) -> Result<(), Stopped> {
+        let now = self.buffer.inner.clock.now();
+        self.buffer.inner.drains.meters.lag(now.since(at));
+        self.progress.horizon.took(seq, now);
+        let due = self.progress.horizon.due(now, self.sink.resend_horizon());
+        // Queued in this order, so that one commit takes both.
+        let (acknowledged, _) =
+            tokio::try_join!(self.buffer.acknowledge(seq), self.buffer.release(due))
+                .map(|((), more)| ((), more))?;
+        Ok(acknowledged)
+    }
+
+    /// The sink will not have `event`. It is tried again for a while, since sinks err.
+    async fn refused(&mut self, event: &Outgoing, reason: String) -> Result<(), Stopped> {
+        let id = event.event.id;
+        let before = self.progress.refused.take().filter(|it| it.0 == id).map_or(0, |it| it.1);
+        let tries = before + 1;
+        if tries < MAX_REFUSALS {
+            self.progress.refused = Some((id, tries));
+            return Err(SinkError::Poison { reason }.into());
+        }
+        self.buffer.dead_letter(event.buffer_seq, &reason, tries).await?;
+        self.buffer.inner.drains.meters.dead_lettered();
+        let sink = self.sink.name();
+        tracing::error!(%id, reason, tries, sink, "an audit event is a dead letter");
+        Ok(())
+    }
+
+    /// Deletes what the sink has for long enough.
+    async fn let_go(&mut self) -> Result<(), Stopped> {
+        let now = self.buffer.inner.clock.now();
+        let due = self.progress.horizon.due(now, self.sink.resend_horizon());
+        if due > self.progress.released {
+            while self.buffer.release(due).await? {}
+            self.progress.released = due;
+        }
+        Ok(())
+    }
+}
+
+fn too_long() -> SinkError {
+    SinkError::retry("the sink takes too long")
 }

@@ -129,6 +129,8 @@ impl EventBuffer {
             let inner = Arc::clone(&self.inner);
             let job = move |books: &mut Books<'_>| {
                 let to = seq.max(books.state.id_since);
+                // It never had what it refused.
+                let to = sqlite::behind_dead(books, to)?;
                 if to >= books.state.acked {
                     return Ok((Rewound::default(), true));
                 }

@@ -48,6 +48,18 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl BreakerState {
+    /// `closed`, `open` or `half-open`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+}
+
 /// Counts failures in a row and spaces out the tries between them. It never gives up.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {

@@ -59,6 +59,6 @@ async fn run(publisher: AuditPublisher, interval: Duration, stop: CancellationTo
             () = publisher.buffer().something_waits(), if appends_wake => (),
             () = clock.sleep_until(until) => (),
         }
-        publisher.pass(&stop).await;
+        publisher.pass().await;
     }
 }

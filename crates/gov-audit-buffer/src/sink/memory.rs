@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use gov_core::EventId;
+use gov_core::{AuditEventKind, EventId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -27,12 +27,15 @@ struct Script {
     /// So many from the front outlive a loss of power.
     synced: usize,
     door: Door,
+    /// The next batch finds no connection, and its sender asks what is there.
+    broken: bool,
     recall: Recall,
     lost_acks: u32,
     longest_batch: Option<usize>,
     retry_after: Option<Duration>,
     horizon: Duration,
     poison: BTreeSet<EventId>,
+    poisonous: Option<AuditEventKind>,
     seen: Seen,
 }
 
@@ -126,9 +129,16 @@ impl MemorySink {
         self.script.lock().poison.insert(event);
     }
 
+    /// Refuses events of this kind for good.
+    pub fn refuse_all_of_kind(&self, kind: AuditEventKind) {
+        self.script.lock().poisonous = Some(kind);
+    }
+
     /// Refuses none any more.
     pub fn refuse_nothing(&self) {
-        self.script.lock().poison.clear();
+        let mut script = self.script.lock();
+        script.poison.clear();
+        script.poisonous = None;
     }
 
     /// Takes nothing any more and says so.
@@ -152,11 +162,12 @@ impl MemorySink {
         script.synced = script.kept.len();
     }
 
-    /// Forgets what it kept since [`MemorySink::sync`].
+    /// Forgets what it kept since [`MemorySink::sync`]; the next batch finds the connection broken.
     pub fn lose_power(&self) {
         let mut script = self.script.lock();
         let synced = script.synced;
         script.kept.truncate(synced);
+        script.broken = true;
     }
 
     /// What it has, in the order in which it came.
@@ -198,7 +209,9 @@ impl Script {
 
     /// Keeps one event, once.
     fn take(&mut self, event: &Outgoing) -> Result<(), SinkError> {
-        if self.poison.contains(&event.event.id) {
+        if self.poison.contains(&event.event.id)
+            || self.poisonous.as_ref() == Some(&event.event.kind)
+        {
             return Err(SinkError::Poison { reason: "scripted".to_owned() });
         }
         let last = self.last_of(event.buffer_id).map_or(0, |it| it.buffer_seq);
@@ -219,6 +232,10 @@ impl Script {
     fn emit(&mut self, batch: &[Outgoing]) -> Emitted {
         self.seen.batches += 1;
         self.seen.largest = self.seen.largest.max(batch.len());
+        if std::mem::take(&mut self.broken) {
+            let error = self.retry("the connection is broken");
+            return Emitted { accepted: 0, stopped: Some(error) };
+        }
         if let Err(error) = self.door() {
             return Emitted { accepted: 0, stopped: Some(error) };
         }
@@ -261,6 +278,7 @@ impl AuditSink for MemorySink {
         let mut script = self.script.lock();
         script.seen.asked += 1;
         script.door()?;
+        script.broken = false;
         if script.recall == Recall::Nothing {
             return Ok(LastKept::Unknown);
         }

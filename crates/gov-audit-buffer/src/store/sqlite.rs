@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     books::{Books, State},
-    dead_letters::{Wanted, delete_letters, insert_letter, letters},
+    dead_letters::{Wanted, behind_dead, delete_letters, insert_letter, letters},
     events::{Loose, behind, droppable, find, newest, remove, replace},
     outlet::{acknowledged, count_backwards, free_pages, oldest_at, page_bytes, released, window},
 };

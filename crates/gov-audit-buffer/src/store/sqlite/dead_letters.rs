@@ -3,7 +3,7 @@
 use gov_core::{EventId, Timestamp};
 use rusqlite::{Connection, Result, Row, params};
 
-use super::{number, uuid};
+use super::{Books, number, uuid};
 use crate::{BufferId, EncodedEvent, buffer::DeadLetter};
 
 /// Which dead letters.
@@ -62,6 +62,24 @@ pub(crate) fn delete_letters(connection: &Connection, letters: &[DeadLetter]) ->
     let mut delete =
         connection.prepare_cached("delete from audit_buffer_dead_letter where number = ?1")?;
     letters.iter().try_for_each(|it| delete.execute([it.number.cast_signed()]).map(drop))
+}
+
+/// `seq`, or the last one of the dead letters that come right behind it.
+pub(crate) fn behind_dead(books: &Books<'_>, seq: u64) -> Result<u64> {
+    let mut dead = books.connection.prepare_cached(
+        "select distinct seq from audit_buffer_dead_letter
+         where buffer_id = ?1 and seq > ?2 order by seq",
+    )?;
+    let mut rows =
+        dead.query(params![books.state.buffer_id.as_uuid().as_bytes(), seq.cast_signed()])?;
+    let mut last = seq;
+    while let Some(row) = rows.next()? {
+        if number(row, 0)? != last + 1 {
+            break;
+        }
+        last += 1;
+    }
+    Ok(last)
 }
 
 fn letter(row: &Row<'_>) -> Result<DeadLetter> {
