@@ -115,7 +115,7 @@ fn covers(pattern: &str, subject: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use async_nats::jetstream::stream::Source;
+    use async_nats::jetstream::stream::{Source, SubjectTransform};
 
     use super::*;
 
@@ -150,7 +150,7 @@ mod tests {
             ("mirror", |it| it.mirror = Some(Source::default())),
             ("sources", |it| it.sources = Some(vec![Source::default()])),
             ("subject_transform", |it| {
-                it.subject_transform = Some(async_nats::jetstream::stream::SubjectTransform {
+                it.subject_transform = Some(SubjectTransform {
                     source: "gov.>".to_owned(),
                     destination: "other.>".to_owned(),
                 });

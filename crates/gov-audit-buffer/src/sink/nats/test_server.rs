@@ -77,7 +77,7 @@ impl Release {
 }
 
 impl TestServer {
-    /// Starts a server that keeps its streams in `dir`, with `config` added to its configuration;
+    /// Starts a server that keeps its streams in `dir`, with `config` as its configuration;
     /// `None` when the machine has no such server, as [`Release::binary`] says.
     ///
     /// # Panics
@@ -86,9 +86,7 @@ impl TestServer {
     #[must_use]
     pub fn start(release: Release, dir: &Path, config: &str) -> Option<Self> {
         let binary = release.binary()?;
-        let store = dir.join("store");
-        let text = format!("jetstream {{ store_dir: '{}' }}\n{config}\n", store.display());
-        std::fs::write(dir.join("nats.conf"), text).expect("the directory can be written");
+        std::fs::write(dir.join("nats.conf"), config).expect("the directory can be written");
         let mut server = Self { binary, dir: dir.to_owned(), port: 0, running: None };
         server.restart();
         Some(server)
@@ -104,6 +102,7 @@ impl TestServer {
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let mut command = Command::new(&self.binary);
         command.args(["-a", "127.0.0.1", "-p", &port, "-c"]).arg(self.dir.join("nats.conf"));
+        command.args(["-js", "-sd"]).arg(self.store());
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

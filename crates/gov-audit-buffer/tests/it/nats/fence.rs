@@ -78,7 +78,7 @@ impl JetStream for Model {
     async fn last_of(&self, subject: &str) -> Result<Option<LastMessage>, StreamError> {
         let state = self.state.lock();
         let sequence = state.last_of(subject);
-        let message = sequence.checked_sub(1).and_then(|at| state.messages.get(at as usize));
+        let message = state.messages.iter().rfind(|(of, _)| of == subject);
         Ok(message.map(|(_, mark)| LastMessage { sequence, mark: *mark }))
     }
 

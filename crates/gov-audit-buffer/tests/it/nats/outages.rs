@@ -34,6 +34,7 @@ on_both! {
     a_killed_server_goes_on_where_it_was;
     a_stream_that_lost_its_last_messages_gets_them_again;
     a_lost_answer_stores_nothing_twice;
+    a_connection_that_broke_is_given_up_at_once_and_not_repaired;
     a_pause_longer_than_the_duplicate_window_stores_nothing_twice;
     two_nodes_on_one_stream_keep_each_its_order;
     an_event_too_large_for_the_stream_is_poison_and_the_one_before_it_is_kept;
@@ -87,7 +88,7 @@ async fn a_server_that_was_stopped_gets_the_rest_when_it_is_back(release: Releas
 async fn a_server_that_stands_still_gets_nothing_twice(release: Release) {
     let Some(world) = World::start(release) else { return };
     let mut config = world.config();
-    config.timeout = Duration::from_millis(300);
+    config.timeout = Duration::from_secs(1);
     let (sink, events) = (sink(config), batch(fresh_buffer(), 1..=400));
     drain(&sink, &events[..20]).await;
     world.server.pause();
@@ -147,7 +148,6 @@ async fn a_lost_answer_stores_nothing_twice(release: Release) {
     let proxy = Proxy::before(world.server.port()).await;
     let mut config = world.config();
     config.servers = vec![proxy.url().parse().unwrap()];
-    config.timeout = Duration::from_millis(500);
     let (sink, events) = (sink(config), batch(fresh_buffer(), 1..=120));
     for (done, next) in [(0, 40), (40, 80), (80, 120)] {
         sink.last_kept(events[0].buffer_id).await.unwrap();
@@ -155,9 +155,27 @@ async fn a_lost_answer_stores_nothing_twice(release: Release) {
         let emitted = sink.emit_batch(&events[done..next]).await;
         assert_eq!(emitted.accepted, 0);
         assert!(matches!(emitted.stopped, Some(SinkError::Retry { .. })));
-        proxy.cut();
+        proxy.heal();
         drain(&sink, &events[done..next]).await;
     }
+    world.holds(&events).await;
+}
+
+/// A client that repaired it would publish over the new connection what was meant for the old one.
+async fn a_connection_that_broke_is_given_up_at_once_and_not_repaired(release: Release) {
+    let Some(world) = World::start(release) else { return };
+    let proxy = Proxy::before(world.server.port()).await;
+    let mut config = world.config();
+    config.servers = vec![proxy.url().parse().unwrap()];
+    config.timeout = Duration::from_hours(1);
+    let (sink, events) = (sink(config), batch(fresh_buffer(), 1..=20));
+    drain(&sink, &events[..10]).await;
+    proxy.heal();
+    let emitted = tokio::time::timeout(PATIENCE, sink.emit_batch(&events[10..])).await.unwrap();
+    assert_eq!(emitted.accepted, 0);
+    assert!(matches!(emitted.stopped, Some(SinkError::Retry { .. })));
+    world.holds(&events[..10]).await;
+    drain(&sink, &events).await;
     world.holds(&events).await;
 }
 
@@ -166,14 +184,13 @@ async fn a_pause_longer_than_the_duplicate_window_stores_nothing_twice(release: 
     let proxy = Proxy::before(world.server.port()).await;
     let mut config = world.config();
     config.servers = vec![proxy.url().parse().unwrap()];
-    config.timeout = Duration::from_millis(500);
     config.duplicate_window = Duration::from_millis(100);
     let (sink, events) = (sink(config), batch(fresh_buffer(), 1..=40));
     sink.last_kept(events[0].buffer_id).await.unwrap();
     proxy.swallow_answers();
     // The call times out only when the window is long over.
     assert_eq!(sink.emit_batch(&events).await.accepted, 0);
-    proxy.cut();
+    proxy.heal();
     drain(&sink, &events).await;
     world.holds(&events).await;
 }

@@ -36,7 +36,7 @@ async fn a_stream_that_could_lose_events_is_refused_with_its_settings_named() {
         subjects: vec!["gov.audit.>".to_owned()],
         max_messages_per_subject: 5,
         storage: StorageType::Memory,
-        duplicate_window: std::time::Duration::from_secs(120),
+        duplicate_window: std::time::Duration::from_mins(2),
         ..Config::default()
     };
     jetstream::new(client).create_stream(config).await.unwrap();

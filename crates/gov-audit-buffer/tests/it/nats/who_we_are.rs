@@ -97,11 +97,13 @@ async fn a_second_server_is_asked_when_the_first_does_not_answer() {
     world.holds(&events).await;
 }
 
+type Spoil = fn(&mut NatsConfig);
+
 #[test]
 fn a_configuration_that_cannot_work_is_refused_by_its_field() {
     let good = || NatsConfig::new(vec!["nats://localhost:4222".parse().unwrap()], "eu.host 1");
     good().check().unwrap();
-    let cases: [(&str, fn(&mut NatsConfig)); 6] = [
+    let cases: [(&str, Spoil); 6] = [
         ("servers", |it| it.servers.clear()),
         ("servers", |it| it.servers = vec!["nats://me:secret@localhost".parse().unwrap()]),
         ("stream", |it| it.stream = "GOV.AUDIT".to_owned()),

@@ -40,7 +40,7 @@ impl World {
 
     pub(crate) fn config(&self) -> NatsConfig {
         let mut config = NatsConfig::new(vec![self.server.url().parse().unwrap()], NODE);
-        config.timeout = Duration::from_secs(2);
+        config.timeout = Duration::from_millis(1500);
         config
     }
 

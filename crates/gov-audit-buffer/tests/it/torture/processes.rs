@@ -38,9 +38,9 @@ struct Publisher {
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// What one life has seen.
+/// What one life has heard.
 #[derive(Default)]
-struct Seen {
+struct Heard {
     /// Acknowledged, in its order.
     kept: Vec<EventId>,
     /// Each killed child may leave one event of whose place nobody was told.
@@ -53,61 +53,61 @@ pub(super) async fn live(seed: u64) -> Option<String> {
     let release = if dice.roll(3) == 0 { Release::Old } else { Release::Current };
     let mut world = World::start(release)?;
     let mut proxy = Proxy::before(world.server.port()).await;
-    let mut seen = Seen::default();
+    let mut heard = Heard::default();
     let mut log = Vec::new();
     for _ in 0..3 + dice.roll(4) {
         let mut child = Publisher::start(world.dir.path(), &proxy.url(), 2_000);
-        child.read(&mut seen, 1 + dice.roll(400));
-        let word = match dice.roll(5) {
+        child.read(&mut heard, 1 + dice.roll(400));
+        let trouble = match dice.roll(5) {
             0 => "kill the publisher",
             1 => {
                 world.server.kill();
-                child.read(&mut seen, 1 + dice.roll(100));
+                child.read(&mut heard, 1 + dice.roll(100));
                 world.server.restart();
                 "kill the server"
             }
             2 => {
                 world.server.pause();
-                child.read(&mut seen, 1 + dice.roll(100));
+                child.read(&mut heard, 1 + dice.roll(100));
                 world.server.resume();
                 "let the server stand still"
             }
             3 => {
                 proxy.swallow_answers();
-                child.read(&mut seen, 1 + dice.roll(300));
-                proxy.cut();
+                child.read(&mut heard, 1 + dice.roll(300));
+                proxy.heal();
                 "lose answers"
             }
             _ => {
-                proxy.cut();
+                proxy.heal();
                 "cut the network"
             }
         };
-        log.push(word);
-        child.read(&mut seen, dice.roll(100));
-        child.kill(&mut seen);
+        log.push(trouble);
+        child.read(&mut heard, dice.roll(100));
+        child.kill(&mut heard);
     }
     // In the end nothing is in the way.
     proxy = Proxy::before(world.server.port()).await;
     let mut last = Publisher::start(world.dir.path(), &proxy.url(), 0);
     last.drained();
-    check(seed, &world.server, &world, &seen, &log).await;
+    check(seed, &world.server, &world, &heard, &log).await;
     Some(format!("{seed} {release:?} {}", log.join(", ")))
 }
 
 /// The stream is what was acknowledged, and what a killed publisher had no time to hear of.
-async fn check(seed: u64, server: &TestServer, world: &World, seen: &Seen, log: &[&str]) {
+async fn check(seed: u64, server: &TestServer, world: &World, heard: &Heard, log: &[&str]) {
     let stored: Vec<EventId> = world.stored().await.into_iter().map(|(.., id)| id).collect();
     let mut unique = stored.clone();
     unique.sort_unstable();
     unique.dedup();
     assert_eq!(unique.len(), stored.len(), "seed {seed}: an event is there twice: {log:?}");
-    let kept: std::collections::HashSet<_> = seen.kept.iter().collect();
-    let (told, untold): (Vec<_>, Vec<_>) = stored.iter().partition(|it| kept.contains(it));
-    let wanted: Vec<_> = seen.kept.iter().collect();
-    assert!(told == wanted, "seed {seed}: not what was acknowledged, in its order: {log:?}");
+    let kept: std::collections::HashSet<_> = heard.kept.iter().collect();
+    let (told, untold): (Vec<EventId>, Vec<EventId>) =
+        stored.iter().copied().partition(|it| kept.contains(it));
+    assert!(told == heard.kept, "seed {seed}: not what was acknowledged, in its order: {log:?}");
     let url = server.url();
-    assert!(untold.len() <= seen.kills, "seed {seed}: {} untold at {url}: {log:?}", untold.len());
+    assert!(untold.len() <= heard.kills, "seed {seed}: {} untold at {url}: {log:?}", untold.len());
 }
 
 impl Publisher {
@@ -122,13 +122,13 @@ impl Publisher {
     }
 
     /// Reads until `count` more events are acknowledged, or the child has no more.
-    fn read(&mut self, seen: &mut Seen, count: u64) {
+    fn read(&mut self, heard: &mut Heard, count: u64) {
         let mut left = count;
         while left > 0 {
             let Some(Ok(line)) = self.lines.next() else { return };
             match line.rsplit_once("kept ") {
                 Some((_, id)) => {
-                    seen.kept.push(id.parse().unwrap());
+                    heard.kept.push(id.parse().unwrap());
                     left -= 1;
                 }
                 None if line.contains("no more") => return,
@@ -138,10 +138,10 @@ impl Publisher {
     }
 
     /// Kills it, and reads what it has said.
-    fn kill(mut self, seen: &mut Seen) {
+    fn kill(mut self, heard: &mut Heard) {
         self.child.kill().unwrap();
-        seen.kills += 1;
-        self.read(seen, u64::MAX);
+        heard.kills += 1;
+        self.read(heard, u64::MAX);
         self.child.wait().unwrap();
     }
 
