@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
+use gov_audit_buffer::EventBuffer;
 use gov_core::SystemClock;
 use gov_deferred_audit::{LogConfig, store::sqlite as audit_log};
 use gov_escalation::store::sqlite as escalation;
@@ -10,14 +11,25 @@ use gov_retention::event_store::sqlite::{self as retention, SqliteEventStore};
 use gov_store::lock::DataDirLock;
 
 use super::{Exit, Failure, Outcome, Places, console};
-use crate::{data_dir::DataDir, offline, server::StartError, storage, store::sqlite as gateway};
+use crate::{
+    config::Config,
+    data_dir::{DataDir, node_name},
+    offline,
+    server::{StartError, buffer_config},
+    storage,
+    store::sqlite as gateway,
+};
+
+/// What waits for a sink, always in a file of the data directory.
+const AUDIT_BUFFER: &str = "audit_buffer";
 
 /// Whose tables there are.
-const ALL: [&str; 4] = [
+const ALL: [&str; 5] = [
     gateway::COMPONENT.name,
     escalation::COMPONENT.name,
     retention::COMPONENT.name,
     audit_log::COMPONENT.name,
+    AUDIT_BUFFER,
 ];
 
 /// Brings the databases up to this build's schema. A server on the files must be down; servers that
@@ -41,13 +53,23 @@ impl Migrate {
     /// [`super::Failure`]: a newer build has been here, the directory is in use, or a step failed
     /// and was undone.
     pub fn run(self) -> Outcome {
-        let database = self.places.load(&[])?.config.database;
+        let config = self.places.load(&[])?.config;
+        let database = &config.database;
         let shared =
-            offline::block_on(storage::migrate_shared(&database, |it| self.wants(it.name)))?;
+            offline::block_on(storage::migrate_shared(database, |it| self.wants(it.name)))?;
         let place = if shared.map_err(StartError::from)? {
+            // What waits for a sink lies on each node's own disk.
+            if let Ok(dir) = DataDir::open(&self.places.data_dir()?)
+                && self.wants(AUDIT_BUFFER)
+                && dir.audit_buffer().exists()
+            {
+                let lock = DataDirLock::acquire(dir.path()).map_err(StartError::from)?;
+                offline::block_on(migrate_buffer(&config, &dir))??;
+                drop(lock);
+            }
             database.url.to_string()
         } else {
-            offline::block_on(self.migrate_files())??
+            offline::block_on(self.migrate_files(&config))??
         };
         let names: Vec<_> = ALL.into_iter().filter(|it| self.wants(it)).collect();
         let names = names.join(", ");
@@ -56,7 +78,7 @@ impl Migrate {
     }
 
     /// One file after the other, under the directory's lock; those that are missing stay so.
-    async fn migrate_files(&self) -> Result<String, Failure> {
+    async fn migrate_files(&self, config: &Config) -> Result<String, Failure> {
         let dir = DataDir::open(&self.places.data_dir()?)?;
         let lock = DataDirLock::acquire(dir.path()).map_err(StartError::from)?;
         let log = LogConfig::in_dir(dir.path()).database;
@@ -72,6 +94,9 @@ impl Migrate {
             let days = SqliteEventStore::open(&dir.events(), Arc::new(SystemClock)).await;
             days.map_err(StartError::from)?.close().await;
         }
+        if self.wants(AUDIT_BUFFER) && dir.audit_buffer().exists() {
+            migrate_buffer(config, &dir).await?;
+        }
         drop(lock);
         Ok(dir.path().display().to_string())
     }
@@ -79,4 +104,13 @@ impl Migrate {
     fn wants(&self, name: &str) -> bool {
         self.component.as_ref().is_none_or(|it| it == name)
     }
+}
+
+/// Opening it brings it up to this build's schema.
+async fn migrate_buffer(config: &Config, dir: &DataDir) -> Result<(), Failure> {
+    let node = node_name::load_or_create(config.server.node.as_deref(), &dir.node_name());
+    let buffer = buffer_config(&config.buffer, &node.map_err(StartError::from)?);
+    let opened = EventBuffer::open(&dir.audit_buffer(), buffer, Arc::new(SystemClock));
+    opened.map_err(StartError::from)?.close().await;
+    Ok(())
 }

@@ -37,13 +37,13 @@ pub struct Buffer {
     pub signing_key_file: Option<PathBuf>,
     /// The authorities whose certificates are accepted, in PEM.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate, in PEM.
+    /// Our own certificate for NATS, in PEM.
     pub certificate_file: Option<PathBuf>,
     /// Its key, in PEM.
     pub key_file: Option<PathBuf>,
     /// How long one batch may take.
     pub send_timeout: Duration,
-    /// For so long events that NATS or the event store took are kept, to be sent again.
+    /// For so long events that NATS took are kept, to be sent again.
     pub resend_horizon: Duration,
     /// At most this many events wait.
     pub max_rows: u64,

@@ -13,6 +13,9 @@ use crate::config;
 pub fn nats_config(config: &config::Buffer, node: &str) -> Result<NatsConfig, OpenSinkError> {
     let servers = config.url.iter().map(|it| it.parse()).collect::<Result<_, _>>();
     let usual = NatsConfig::new(servers.map_err(|_| OpenSinkError::Url)?, node);
+    if let Some(path) = &config.key_file {
+        secret::check("buffer.key_file", path)?;
+    }
     let tls = NatsTls {
         required: config.url.iter().any(|it| it.starts_with("tls://")),
         ca_file: config.ca_file.clone(),

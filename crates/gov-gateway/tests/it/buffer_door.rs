@@ -144,6 +144,27 @@ async fn a_full_buffer_refuses_what_is_required_and_says_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn the_event_store_as_a_sink_finds_what_was_answered() {
+    let it = Running::start("buffer.sink = \"event-store\"").await;
+    it.check_command(ALLOWED).await;
+    it.check_command(REFUSED).await;
+    for kind in ["action.allowed", "action.refused"] {
+        let path = format!("/v1/audit/events?kind={kind}");
+        let mut found = 0;
+        for _ in 0..2000 {
+            let page = it.get(&path, &it.admin).await.json();
+            found = page["items"].as_array().unwrap().len();
+            if found > 0 {
+                break;
+            }
+        }
+        assert_eq!(found, 1, "{kind}");
+    }
+    assert_eq!(it.status_once(|it| it["waiting"] == 0).await["dead_letters"], 0);
+    assert_eq!(it.stop().await.0, Ended::Clean);
+}
+
+#[tokio::test]
 async fn without_a_sink_there_is_no_buffer_and_the_answer_says_why() {
     let it = Running::start("").await;
     for route in ["", "/events", "/dead-letters"] {

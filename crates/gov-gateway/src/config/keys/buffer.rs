@@ -93,7 +93,7 @@ pub(super) static KEYS: &[Key] = &[
         "buffer.certificate_file",
         Slot::Path(|it| &mut it.buffer.certificate_file),
         "",
-        "the certificate that we show the sink's server, in PEM, with `buffer.key_file`",
+        "our certificate for the sink `nats`, in PEM, with `buffer.key_file`",
     ),
     key(
         "buffer.key_file",
