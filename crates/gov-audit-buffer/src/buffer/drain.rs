@@ -146,10 +146,11 @@ impl Drain<'_> {
                 self.meet().await?;
             }
             let batch = self.buffer.next_batch().await?;
-            if batch.is_empty() {
-                return self.let_go().await;
+            if !batch.is_empty() {
+                self.send(&batch).await?;
+            } else if self.let_go().await? {
+                return Ok(());
             }
-            self.send(&batch).await?;
         }
     }
 
@@ -224,15 +225,26 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// Deletes what the sink has for long enough.
-    async fn let_go(&mut self) -> Result<(), Stopped> {
-        let now = self.buffer.inner.clock.now();
-        let due = self.progress.horizon.due(now, self.sink.resend_horizon());
-        if due > self.progress.released {
-            while self.buffer.release(due).await? {}
-            self.progress.released = due;
+    /// Deletes what the sink has for long enough; false if it has lost some of it meanwhile, which
+    /// waits again.
+    ///
+    /// While nothing is sent nobody would notice that: so the sink is asked once more, as long as
+    /// what it lost is still held.
+    async fn let_go(&mut self) -> Result<bool, Stopped> {
+        let (now, horizon) = (self.buffer.inner.clock.now(), self.sink.resend_horizon());
+        let due = self.progress.horizon.due(now, horizon);
+        if due <= self.progress.released {
+            return Ok(true);
         }
-        Ok(())
+        if !horizon.is_zero() {
+            self.meet().await?;
+            if !self.buffer.is_empty() {
+                return Ok(false);
+            }
+        }
+        while self.buffer.release(due).await? {}
+        self.progress.released = due;
+        Ok(true)
     }
 }
 

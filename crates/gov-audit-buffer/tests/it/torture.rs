@@ -38,8 +38,8 @@ fn real_processes_keep_a_stream_whole_in_three_lives() {
 }
 
 #[test]
-fn a_stream_is_a_prefix_of_what_was_acknowledged_in_a_hundred_lives() {
-    model_lives(0..100);
+fn a_stream_is_a_prefix_of_what_was_acknowledged_in_fifty_lives() {
+    model_lives(0..50);
 }
 
 #[test]
