@@ -119,6 +119,9 @@ mod tests {
 
     use super::*;
 
+    /// Makes a good stream one that must be refused.
+    type Spoil = fn(&mut Config);
+
     const SUBJECT: &str = "gov.audit.n-1.buf_0";
     const WINDOW: Duration = Duration::from_mins(2);
 
@@ -133,7 +136,6 @@ mod tests {
 
     #[test]
     fn every_setting_that_could_lose_or_reorder_is_refused_by_its_name() {
-        type Spoil = fn(&mut Config);
         let cases: [(&str, Spoil); 15] = [
             ("subjects", |it| it.subjects = vec!["gov.audit.*".to_owned()]),
             ("storage", |it| it.storage = StorageType::Memory),

@@ -57,10 +57,11 @@ impl NatsStream {
         }
     }
 
-    /// Whoever failed on a connection opens another: it may be another server by then, or another
-    /// stream.
+    /// Whoever failed on a connection opens another: the server may be another one by then, or the
+    /// stream may have other settings.
     fn note(&self, error: &StreamError) {
-        if matches!(error, StreamError::Unavailable(_) | StreamError::Unknown(_)) {
+        use StreamError::{NoBatches, Unavailable, Unknown};
+        if matches!(error, Unavailable(_) | Unknown(_) | NoBatches) {
             self.abandon();
         }
     }
@@ -88,13 +89,20 @@ impl NatsStream {
             if is_last {
                 headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
             }
-            link.send(&subject, headers, outgoing, is_last.then_some(0)).await?;
+            let sent = link.send(&subject, headers, outgoing, is_last.then_some(0)).await;
+            sent.map_err(|error| match error {
+                StreamError::Refused { reason, .. } => {
+                    StreamError::Refused { index: number - 1, reason }
+                }
+                other => other,
+            })?;
         }
-        let (_, answer) = link.answer().await?;
-        if matches!(answer, Err(StreamError::NoBatches)) {
-            link.offers.atomic_batches = false;
+        match link.answer().await?.1 {
+            Ok(stored) => Ok(stored.sequence),
+            // It does not say which: one by one it will.
+            Err(StreamError::Refused { .. }) => Err(StreamError::NoBatches),
+            Err(error) => Err(error),
         }
-        answer.map(|stored| stored.sequence)
     }
 
     async fn send_each(
@@ -122,8 +130,14 @@ impl NatsStream {
             if guarded.under_id {
                 headers.insert(NATS_MESSAGE_ID, guarded.outgoing.event.id.to_string());
             }
-            link.send(&subject, headers, guarded.outgoing, Some(sent)).await?;
-            sent += 1;
+            match link.send(&subject, headers, guarded.outgoing, Some(sent)).await {
+                Ok(()) => sent += 1,
+                Err(error @ StreamError::Refused { .. }) => {
+                    refused = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
         let mut by_index: Vec<Option<Result<Stored, StreamError>>> = Vec::new();
         by_index.resize_with(sent, || None);

@@ -2,6 +2,7 @@
 
 use async_nats::{
     Client, HeaderMap, Message, StatusCode, Subject, Subscriber,
+    client::PublishErrorKind,
     jetstream::{
         self, ErrorCode,
         context::GetStreamErrorKind,
@@ -93,6 +94,10 @@ impl Link {
     }
 
     /// Hands a message to the connection; an answer is wanted as the `answer`th of this call.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Refused`] with index 0, which means this one, and [`StreamError::Unknown`].
     pub(super) async fn send(
         &self,
         subject: &Subject,
@@ -109,7 +114,12 @@ impl Link {
             }
             None => client.publish_with_headers(subject, headers, body).await,
         };
-        sent.map_err(unknown)
+        sent.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => {
+                StreamError::Refused { index: 0, reason: error.to_string() }
+            }
+            _ => unknown(error),
+        })
     }
 
     /// The next answer to this call, and which it is.

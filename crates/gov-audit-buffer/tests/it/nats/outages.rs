@@ -38,6 +38,7 @@ on_both! {
     a_pause_longer_than_the_duplicate_window_stores_nothing_twice;
     two_nodes_on_one_stream_keep_each_its_order;
     an_event_too_large_for_the_stream_is_poison_and_the_one_before_it_is_kept;
+    an_event_with_headers_too_large_for_the_server_is_poison_too;
     another_message_on_the_subject_is_beyond_all_of_ours;
     a_closed_sink_takes_nothing;
 }
@@ -220,6 +221,21 @@ async fn an_event_too_large_for_the_stream_is_poison_and_the_one_before_it_is_ke
     assert!(matches!(emitted.stopped, Some(SinkError::Poison { .. })));
     events[1].event.json = fits;
     drain(&sink, &events[1..]).await;
+    world.holds(&events).await;
+}
+
+async fn an_event_with_headers_too_large_for_the_server_is_poison_too(release: Release) {
+    let Some(world) = World::with(release, "max_payload: 8192") else { return };
+    let (sink, mut events) = (world.sink(), batch(fresh_buffer(), 1..=4));
+    let Ok(kind) = "k".repeat(8000).parse();
+    events[1].event.kind = kind;
+    for (from, accepted) in [(0, 1), (1, 0)] {
+        let emitted = sink.emit_batch(&events[from..]).await;
+        assert_eq!(emitted.accepted, accepted);
+        assert!(matches!(emitted.stopped, Some(SinkError::Poison { .. })), "{:?}", emitted.stopped);
+    }
+    events.remove(1);
+    drain(&sink, &events).await;
     world.holds(&events).await;
 }
 

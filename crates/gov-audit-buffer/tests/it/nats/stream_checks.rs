@@ -51,6 +51,20 @@ async fn a_stream_that_could_lose_events_is_refused_with_its_settings_named() {
 }
 
 #[tokio::test]
+async fn a_stream_that_takes_no_batches_any_more_gets_its_messages_one_by_one() {
+    let Some(world) = World::start(Release::Current) else { return };
+    let (sink, events) = (world.sink(), batch(fresh_buffer(), 1..=60));
+    drain(&sink, &events[..20]).await;
+    let client = async_nats::connect(world.server.url()).await.unwrap();
+    let context = jetstream::new(client);
+    let stream = context.get_stream("GOV_AUDIT").await.unwrap();
+    let config = Config { allow_atomic_publish: false, ..stream.cached_info().config.clone() };
+    context.update_stream(config).await.unwrap();
+    assert_eq!(drain(&sink, &events[20..]).await, 0);
+    world.holds(&events).await;
+}
+
+#[tokio::test]
 async fn a_full_stream_takes_the_rest_once_it_has_room() {
     for release in [Release::Current, Release::Old] {
         let Some(world) = World::start(release) else { return };

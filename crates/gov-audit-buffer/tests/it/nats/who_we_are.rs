@@ -9,6 +9,9 @@ use gov_audit_buffer::{
 
 use super::world::{World, batch, drain, fresh_buffer, sink};
 
+/// Makes a good configuration one that cannot work.
+type Spoil = fn(&mut NatsConfig);
+
 const RELEASES: [Release; 2] = [Release::Current, Release::Old];
 
 fn key(name: &str) -> PathBuf {
