@@ -10,28 +10,28 @@ mod append;
 mod batch;
 mod config;
 mod dead_letter;
+mod disk;
 pub(crate) mod drain;
 mod error;
+mod file;
 mod gap;
 mod hand;
 mod intake;
 mod limits;
 mod outlet;
+mod repair;
+pub(crate) mod set_aside;
 mod shed;
 mod status;
 
 use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64, mpsc},
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use gov_core::{Clock, SystemClock};
-use gov_store::{
-    lock::{FileLock, FileLockError},
-    sqlite::{Database, DatabaseOptions, Readers, Sync, WriteError, Writer},
-};
-use parking_lot::Mutex;
+use gov_store::sqlite::{Sync, WriteError};
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 pub use self::{
@@ -42,15 +42,24 @@ pub use self::{
     error::{AppendError, BufferError, Cause, OpenBufferError, Space},
     gap::GapReason,
     outlet::{MAX_BATCH, MAX_BATCH_BYTES, Rewound},
+    repair::TakeOverError,
+    set_aside::CRASH_POINTS,
     status::{BufferCounts, BufferStatus},
 };
 use self::{
-    drain::Drains, error::JobError, hand::Hand, intake::Intake, limits::Limits, shed::Shed,
+    disk::Disk,
+    drain::Drains,
+    error::JobError,
+    file::{OpenFile, Opened},
+    hand::Hand,
+    intake::Intake,
+    limits::Limits,
+    shed::Shed,
     status::Counters,
 };
 use crate::{
     BufferId,
-    store::sqlite::{self, Books, State},
+    store::sqlite::{Books, State},
 };
 
 /// Keeps events until a sink has them. Clones share it.
@@ -64,10 +73,11 @@ struct Inner {
     config: BufferConfig,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    writer: Writer,
-    readers: Readers,
-    // With the lock behind it: it is given back when the file is closed.
-    database: Mutex<Option<(Database, FileLock)>>,
+    disk: Disk,
+    /// Exchanged when it turns out corrupt.
+    file: RwLock<Arc<OpenFile>>,
+    /// Held by who repairs or closes.
+    repairs: Arc<tokio::sync::Mutex<()>>,
     /// As of the last commit; only the writer's thread changes it.
     state: watch::Sender<State>,
     intake: Mutex<Intake>,
@@ -105,19 +115,15 @@ impl EventBuffer {
         config: BufferConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenBufferError> {
-        let lock = lock(path)?;
-        let mut options = DatabaseOptions::new("audit_buffer");
-        options.incremental_vacuum = true;
-        let database = Database::open(path, &options, &[&sqlite::COMPONENT], clock.now())?;
-        let (writer, readers) = (database.writer.clone(), database.readers.clone());
-        let (state, attempted) = first_state(path, &writer, BufferId::at(clock.now()))?;
+        let disk = Disk::open(path, config.ballast_bytes)?;
+        let Opened { file, state, attempted } = repair::open(&disk, &config.node, clock.now())?;
         let inner = Inner {
             limits: Limits::of(&config),
             config,
             clock,
-            writer,
-            readers,
-            database: Mutex::new(Some((database, lock))),
+            disk,
+            file: RwLock::new(Arc::new(file)),
+            repairs: Arc::default(),
             state: watch::Sender::new(state),
             intake: Mutex::default(),
             hand: Arc::new(Hand::new(attempted)),
@@ -153,17 +159,32 @@ impl EventBuffer {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "what was refused is not written down");
         }
+        // Not while somebody exchanges the file.
+        let _turn = self.inner.repairs.lock().await;
         self.inner.close_intake();
-        let database = self.inner.database.lock().take();
-        if let Some((database, lock)) = database {
-            database.close().await;
-            drop(lock);
-        }
+        self.inner.file().close().await;
         self.inner.abandon();
+        self.inner.disk.unlock();
     }
 }
 
 impl Inner {
+    fn file(&self) -> Arc<OpenFile> {
+        Arc::clone(&self.file.read())
+    }
+
+    /// Runs `job` on a connection that cannot write.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, BufferError> {
+        let outcome = self.file().readers.read(job).await;
+        if let Err(error) = &outcome {
+            self.disk.note_damage(error);
+        }
+        Ok(outcome?)
+    }
+
     /// Runs `job` on the writer's thread, in the next transaction, and makes the state known that
     /// it leaves.
     async fn change<T: Send + 'static>(
@@ -180,52 +201,16 @@ impl Inner {
         };
         // Here and not in the caller: it may have gone away, and commits are told in their order.
         let done = move |outcome: Result<(T, State), WriteError<JobError>>| {
+            if let Err(error) = &outcome {
+                inner.disk.note(error);
+            }
             let outcome = outcome.map(|(outcome, state)| {
                 inner.state.send_replace(state);
                 outcome
             });
             drop(tell.send(outcome));
         };
-        self.writer.submit(sync, run, done)?;
+        self.file().writer.submit(sync, run, done)?;
         told.await.unwrap_or(Err(WriteError::Closed))
     }
-}
-
-/// By a file of its own: no other descriptor of the buffer's file may ever be closed.
-fn lock(path: &Path) -> Result<FileLock, OpenBufferError> {
-    let path_of_lock = beside(path, ".lock");
-    FileLock::acquire(&path_of_lock).map_err(|error| match error {
-        FileLockError::Held { holder } => OpenBufferError::Held { path: path.to_owned(), holder },
-        FileLockError::Io(source) => OpenBufferError::Lock { path: path.to_owned(), source },
-        other => OpenBufferError::Lock { path: path.to_owned(), source: io::Error::other(other) },
-    })
-}
-
-/// The file of the same name with `ending` behind it.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
-/// Reads the state before the doors open, and the number up to which whoever had the file before
-/// may have handed events out.
-fn first_state(
-    path: &Path,
-    writer: &Writer,
-    fresh: BufferId,
-) -> Result<(State, u64), OpenBufferError> {
-    let failed = |source| OpenBufferError::State { path: path.to_owned(), source };
-    let (tell, told) = mpsc::sync_channel(1);
-    let job = move |tx: &rusqlite::Transaction<'_>| {
-        sqlite::name(tx, fresh)?;
-        let state = Books::open(tx)?.state;
-        let attempted = sqlite::window(tx, state.acked, MAX_BATCH)?;
-        Ok::<_, rusqlite::Error>((state, attempted.unwrap_or(state.acked)))
-    };
-    writer
-        .submit(Sync::Full, job, move |outcome| drop(tell.send(outcome)))
-        .map_err(|error| failed(Arc::new(error)))?;
-    let outcome = told.recv().map_err(|error| failed(Arc::new(error)))?;
-    outcome.map_err(|error| failed(Arc::new(error)))
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 #[cfg(feature = "sqlite")]
+pub mod at_rest;
+#[cfg(feature = "sqlite")]
 pub mod buffer;
 pub mod cloud_event;
 mod encoded;
@@ -9,6 +11,8 @@ pub mod id;
 mod meters;
 #[cfg(feature = "sqlite")]
 pub mod publisher;
+#[cfg(feature = "sqlite")]
+pub mod salvage;
 pub mod sink;
 #[cfg(feature = "sqlite")]
 mod store;

@@ -10,7 +10,6 @@ use super::{
     Durability, EventBuffer, Inner,
     config::Overflow,
     error::{AppendError, BufferError, JobError, Space},
-    gap::GapReason,
     intake::{Pending, Reservation, Turned},
     limits::{Class, Size},
 };
@@ -111,6 +110,7 @@ impl EventBuffer {
         if encoded.is_empty() {
             return Ok(Appended::default());
         }
+        self.inner.look_after().await;
         let room = Arc::new(self.inner.room(class, size).await?);
         let batch = Arc::new(Sourced { source: source.to_owned(), class, size, events: encoded });
         let mut tries = 0;
@@ -134,7 +134,7 @@ impl EventBuffer {
     /// [`BufferError`]; a read can always be tried again.
     pub async fn cursor(&self, source: &str) -> Result<u64, BufferError> {
         let source = source.to_owned();
-        Ok(self.inner.readers.read(move |it| sqlite::cursor(it, &source)).await?)
+        self.inner.read(move |it| sqlite::cursor(it, &source)).await
     }
 
     /// Gives the next number to an event that is to be sent past the buffer: what is kept later
@@ -174,6 +174,7 @@ impl EventBuffer {
         place: u64,
         durability: Durability,
     ) -> Result<u64, AppendError> {
+        self.inner.look_after().await;
         let (answer, answered) = oneshot::channel();
         let (class, at) = (Class::of(&event.kind), event.at);
         let pending = Pending {
@@ -192,8 +193,8 @@ impl EventBuffer {
             Err(Turned::NoRoom(pending, missing)) => {
                 let waited = self.inner.wait_for_room(*pending, missing).await;
                 if let Err(error) = waited {
-                    if let AppendError::Full { .. } = error {
-                        self.inner.miss(class, GapReason::Rejected, at);
+                    if let AppendError::Full { missing } = error {
+                        self.inner.miss(class, missing.into(), at);
                     }
                     return Err(error);
                 }
@@ -226,6 +227,9 @@ impl Sourced {
             done.known = self.events.len() as u64;
             return Ok(done);
         };
+        if inner.disk.is_full() {
+            return Err(JobError::Full(Space::Disk));
+        }
         if !room.fits {
             let waiting = Size { rows: books.state.waiting(), bytes: books.state.waiting_bytes() };
             let mut used = waiting.plus(self.size);
@@ -266,6 +270,7 @@ impl Inner {
                 some = changes.changed() => some.map_err(|_| AppendError::Closed)?,
                 () = self.clock.sleep_until(deadline) => return Err(full(missing)),
             }
+            self.look_after().await;
             missing = match self.reserve(class, size) {
                 Ok(room) => return Ok(room),
                 Err(missing) => missing,
@@ -285,6 +290,7 @@ impl Inner {
         let mut changes = self.state.subscribe();
         let deadline = self.clock.now() + timeout;
         loop {
+            self.look_after().await;
             // Once more at first: room may have come before anybody listened.
             match self.offer(pending) {
                 Ok(()) => return Ok(()),

@@ -54,6 +54,11 @@ impl Batch {
                 outcomes.push(Ok(seq));
                 continue;
             }
+            if inner.disk.is_full() {
+                self.used = self.used.minus(item.size());
+                outcomes.push(Err(Space::Disk));
+                continue;
+            }
             if !item.fits
                 && let Some(missing) =
                     inner.make_room(&mut books, item.class, &mut self.used, &mut self.touch)?

@@ -41,16 +41,20 @@ pub struct BufferConfig {
     pub max_bytes: u64,
     /// What happens to an event that finds the buffer full.
     pub overflow: Overflow,
+    /// So many bytes of the disk are kept free for the day on which it is full, in a file of the
+    /// same name that ends in `.ballast`: what waits can then still be sent and deleted.
+    pub ballast_bytes: u64,
 }
 
 impl Default for BufferConfig {
-    /// Node `local`, 10 million events, 4 GiB, refuse when full.
+    /// Node `local`, 10 million events, 4 GiB, refuse when full, 16 MiB of ballast.
     fn default() -> Self {
         Self {
             node: "local".to_owned(),
             max_rows: 10_000_000,
             max_bytes: 4 << 30,
             overflow: Overflow::Reject,
+            ballast_bytes: 16 << 20,
         }
     }
 }

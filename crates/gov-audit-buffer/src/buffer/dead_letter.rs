@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     EventBuffer,
-    error::{AppendError, BufferError, JobError},
+    error::{AppendError, BufferError, JobError, Space},
     gap,
     limits::{Class, Size},
 };
@@ -101,7 +101,7 @@ impl EventBuffer {
     ) -> Result<Vec<DeadLetter>, BufferError> {
         let read =
             move |it: &rusqlite::Connection| sqlite::letters(it, Wanted::After(after), limit);
-        Ok(self.inner.readers.read(read).await?)
+        self.inner.read(read).await
     }
 
     /// Puts dead letters behind all that waits, under their own event ids, and gives how many.
@@ -118,6 +118,9 @@ impl EventBuffer {
             loop {
                 let inner = Arc::clone(&self.inner);
                 let job = move |books: &mut Books<'_>| {
+                    if inner.disk.is_full() {
+                        return Err(JobError::Full(Space::Disk));
+                    }
                     let letters = sqlite::letters(books.connection, wanted, CHUNK)?;
                     let floor = inner.handed_out.load(Ordering::Acquire) + 1;
                     for letter in &letters {

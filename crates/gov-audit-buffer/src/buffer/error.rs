@@ -29,6 +29,14 @@ pub enum OpenBufferError {
         /// What failed.
         source: io::Error,
     },
+    /// The file is corrupt, and a fresh one cannot take its place.
+    #[error("audit buffer `{}` is corrupt and cannot be put aside", path.display())]
+    SetAside {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        source: Cause,
+    },
     /// The file cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -7,7 +7,7 @@ use gov_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::limits::Class;
+use super::{error::Space, limits::Class};
 use crate::{BufferId, EncodedEvent, cloud_event::EncodeError};
 
 /// What `cause` says in the gaps of this crate.
@@ -28,6 +28,15 @@ pub enum GapReason {
     SinkLost,
     /// The file that held them was corrupt and was set aside.
     CorruptFile,
+}
+
+impl From<Space> for GapReason {
+    fn from(missing: Space) -> Self {
+        match missing {
+            Space::Disk => Self::DiskFull,
+            Space::Rows | Space::Bytes => Self::Rejected,
+        }
+    }
 }
 
 /// Events that are missing.

@@ -34,6 +34,11 @@ impl Hand {
         Self { state: Mutex::new(State { attempted, begun: 0 }), ended: watch::Sender::new(0) }
     }
 
+    /// As of another file.
+    pub(super) fn restart(&self, attempted: u64) {
+        self.state.lock().attempted = attempted;
+    }
+
     /// Begins to change rows. Hold the answer until the transaction is over.
     pub(super) fn touch(self: &Arc<Self>) -> Touch {
         let mut state = self.state.lock();

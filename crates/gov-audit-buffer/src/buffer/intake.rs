@@ -58,6 +58,8 @@ pub(super) struct Intake {
     full_jobs: usize,
     spooled_jobs: usize,
     closed: bool,
+    /// While the file is exchanged what comes in only waits.
+    paused: bool,
     misses: BTreeMap<(Class, GapReason), Gap>,
 }
 
@@ -118,6 +120,9 @@ impl Inner {
         if intake.queue.len() >= MAX_QUEUED {
             return Err(Turned::Away(AppendError::Busy { limit: MAX_QUEUED }));
         }
+        if self.disk.is_full() {
+            return Err(Turned::NoRoom(Box::new(pending), Space::Disk));
+        }
         let size = pending.size();
         if let Some(missing) = self.missing(&intake, pending.class, size) {
             if self.config.overflow != Overflow::DropOldest {
@@ -138,6 +143,9 @@ impl Inner {
         class: Class,
         size: Size,
     ) -> Result<Reservation, Space> {
+        if self.disk.is_full() {
+            return Err(Space::Disk);
+        }
         let mut intake = self.intake.lock();
         let missing = self.missing(&intake, class, size);
         if let Some(missing) = missing
@@ -161,18 +169,15 @@ impl Inner {
         intake: &mut Intake,
         sync: Sync,
     ) -> Result<(), WriteError<JobError>> {
-        let slot = Arc::new(Mutex::new(Batch::default()));
+        let slot = Arc::new(Mutex::new(None));
         let (runs, hears, kept) = (Arc::clone(self), Arc::clone(self), Arc::clone(&slot));
-        self.writer.submit(
+        self.file().writer.submit(
             sync,
-            move |tx| {
-                let mut batch = slot.lock();
-                *batch = runs.take(sync);
-                batch.write(&runs, tx)
-            },
+            move |tx| slot.lock().insert(runs.take(sync)).write(&runs, tx),
             move |outcome| {
-                let batch = std::mem::take(&mut *kept.lock());
-                hears.settle(batch, outcome);
+                // Where no transaction could begin the job never ran, and what it came for waits.
+                let batch = kept.lock().take();
+                hears.settle(batch.unwrap_or_else(|| hears.take(sync)), outcome);
             },
         )?;
         match sync {
@@ -180,6 +185,24 @@ impl Inner {
             Sync::Spooled => intake.spooled_jobs += 1,
         }
         Ok(())
+    }
+
+    /// From here on what comes in waits for [`Inner::resume`].
+    pub(super) fn pause(&self) {
+        self.intake.lock().paused = true;
+    }
+
+    /// Goes on with another file, which nothing of what waits can be in.
+    pub(super) fn resume(self: &Arc<Self>) {
+        let mut intake = self.intake.lock();
+        intake.paused = false;
+        (intake.full_jobs, intake.spooled_jobs) = (0, 0);
+        for it in &mut intake.queue {
+            it.unknown_since = None;
+        }
+        let lost = self.see_to(&mut intake);
+        drop(intake);
+        fail(lost);
     }
 
     /// Takes no more events; those that wait are still written.
@@ -217,6 +240,9 @@ impl Inner {
     /// INVARIANT: while something waits, a job is queued that will take it; and one that goes to the
     /// disk while something waits that asks for it.
     fn see_to(self: &Arc<Self>, intake: &mut Intake) -> Vec<(Pending, AppendError)> {
+        if intake.paused {
+            return Vec::new();
+        }
         let submitted = if intake.queued_full > 0 && intake.full_jobs == 0 {
             self.submit_batch(intake, Sync::Full)
         } else if !intake.queue.is_empty() && intake.full_jobs + intake.spooled_jobs == 0 {
@@ -224,8 +250,14 @@ impl Inner {
         } else {
             Ok(())
         };
-        let Err(error) = submitted else { return Vec::new() };
-        let error = AppendError::from(error);
+        let error = match submitted {
+            Ok(()) => return Vec::new(),
+            // The file could not be exchanged.
+            Err(error @ WriteError::Closed) if !intake.closed => {
+                AppendError::Unavailable(Arc::new(error))
+            }
+            Err(error) => error.into(),
+        };
         intake.take_all().into_iter().map(|it| (it, error.clone())).collect()
     }
 
@@ -260,6 +292,9 @@ impl Inner {
     /// Answers everyone in `batch` once its commit is over, on the writer's thread.
     fn settle(self: &Arc<Self>, batch: Batch, outcome: Result<Report, WriteError<JobError>>) {
         let Batch { items, gaps, touch, .. } = batch;
+        if let Err(error) = &outcome {
+            self.disk.note(error);
+        }
         let mut intake = self.intake.lock();
         match outcome {
             Ok(Report { state, outcomes }) => {
@@ -267,10 +302,11 @@ impl Inner {
                     intake.reserved = intake.reserved.minus(it.size());
                 }
                 self.state.send_replace(state);
-                let refused = items.iter().zip(&outcomes).filter(|(_, it)| it.is_err());
-                for (it, _) in refused {
-                    self.counters.rejected(1);
-                    intake.missed(Gap::of_one(it.class, GapReason::Rejected, it.event.at));
+                for (it, outcome) in items.iter().zip(&outcomes) {
+                    if let Err(missing) = outcome {
+                        self.counters.rejected(1);
+                        intake.missed(Gap::of_one(it.class, (*missing).into(), it.event.at));
+                    }
                 }
                 drop(intake);
                 drop(touch);
@@ -298,8 +334,10 @@ impl Inner {
         items: Vec<Pending>,
         error: WriteError<JobError>,
     ) -> Vec<(Pending, AppendError)> {
-        let unknown = matches!(error, WriteError::Commit(_));
+        // In a file that is exchanged nothing is found.
+        let unknown = matches!(error, WriteError::Commit(_)) && !self.disk.is_damaged();
         let error = AppendError::from(error);
+        let full = matches!(error, AppendError::Unavailable(_)) && self.disk.is_full();
         let known = self.state.borrow().last;
         let mut lost = Vec::new();
         for mut it in items.into_iter().rev() {
@@ -313,6 +351,11 @@ impl Inner {
                 let error = match (&error, it.unknown_since) {
                     (AppendError::Unavailable(cause), Some(_)) => {
                         AppendError::Unknown(Arc::clone(cause))
+                    }
+                    _ if full => {
+                        self.counters.rejected(1);
+                        intake.missed(Gap::of_one(it.class, GapReason::DiskFull, it.event.at));
+                        AppendError::Full { missing: Space::Disk }
                     }
                     _ => error.clone(),
                 };

@@ -43,6 +43,7 @@ impl EventBuffer {
     ///
     /// [`BufferError`]; a read can always be tried again.
     pub async fn peek(&self, limit: u32) -> Result<Vec<Outgoing>, BufferError> {
+        self.inner.look_after().await;
         self.read(u64::MAX, limit, u64::MAX).await
     }
 
@@ -55,6 +56,7 @@ impl EventBuffer {
     ///
     /// [`BufferError`]; a read can always be tried again.
     pub async fn next_batch(&self) -> Result<Vec<Outgoing>, BufferError> {
+        self.inner.look_after().await;
         let mut up_to = u64::MAX;
         loop {
             let quiet = self.inner.hand.quiet();
@@ -215,13 +217,13 @@ impl EventBuffer {
         limit: u32,
         max_bytes: u64,
     ) -> Result<Vec<Outgoing>, BufferError> {
-        let rows = self.inner.readers.read(move |connection| {
+        let rows = self.inner.read(move |connection| {
             let state = Books::open(connection)?.state;
             let rows = sqlite::behind(connection, state.acked, up_to, limit, max_bytes)?;
             let out =
                 |(buffer_seq, event)| Outgoing { buffer_id: state.buffer_id, buffer_seq, event };
             Ok(rows.into_iter().map(out).collect())
         });
-        Ok(rows.await?)
+        rows.await
     }
 }

@@ -34,6 +34,28 @@ pub struct BufferStatus {
     pub counts: BufferCounts,
 }
 
+impl BufferStatus {
+    pub(crate) fn read(
+        connection: &rusqlite::Connection,
+        counts: BufferCounts,
+    ) -> rusqlite::Result<Self> {
+        let state = sqlite::Books::open(connection)?.state;
+        Ok(Self {
+            id: state.buffer_id,
+            last: state.last,
+            acked: state.acked,
+            waiting: state.waiting(),
+            waiting_bytes: state.waiting_bytes(),
+            rows: state.rows,
+            bytes: state.bytes,
+            oldest_waiting_at: sqlite::oldest_at(connection, state.acked)?,
+            dead_letters: state.dead_letters,
+            file_bytes: sqlite::page_bytes(connection)?,
+            counts,
+        })
+    }
+}
+
 /// What happened since a buffer was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BufferCounts {
@@ -63,24 +85,8 @@ impl EventBuffer {
     ///
     /// [`BufferError`]; a read can always be tried again.
     pub async fn status(&self) -> Result<BufferStatus, BufferError> {
-        let read = |it: &rusqlite::Connection| {
-            let state = sqlite::Books::open(it)?.state;
-            Ok((state, sqlite::oldest_at(it, state.acked)?, sqlite::page_bytes(it)?))
-        };
-        let (state, oldest_waiting_at, file_bytes) = self.inner.readers.read(read).await?;
-        Ok(BufferStatus {
-            id: state.buffer_id,
-            last: state.last,
-            acked: state.acked,
-            waiting: state.waiting(),
-            waiting_bytes: state.waiting_bytes(),
-            rows: state.rows,
-            bytes: state.bytes,
-            oldest_waiting_at,
-            dead_letters: state.dead_letters,
-            file_bytes,
-            counts: self.counts(),
-        })
+        let counts = self.counts();
+        self.inner.read(move |it| BufferStatus::read(it, counts)).await
     }
 
     /// What happened since the buffer was opened.

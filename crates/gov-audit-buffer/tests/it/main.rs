@@ -1,12 +1,21 @@
 //! The crate from outside.
 
-#![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests and their helpers fail by panicking"
+)]
 
+mod at_rest;
 mod cloud_events;
+mod corrupt;
 mod draining;
 mod events;
 mod exported_metrics;
 mod flushing;
+mod full_disk;
+mod hurt;
 mod model;
 mod nats;
 mod owner;

@@ -119,23 +119,33 @@ impl Database {
         self.writer.begin_close();
         self.readers.close().await;
         let threads = std::mem::take(&mut self.threads);
-        let joined = task::spawn_blocking(move || {
-            for thread in threads {
-                if thread.join().is_err() {
-                    tracing::error!("a database thread panicked");
-                }
-            }
-        });
+        let joined = task::spawn_blocking(move || join(threads));
         if let Err(error) = joined.await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "could not wait for the database to close");
         }
+    }
+
+    /// Closes it like [`Database::close`], where nobody can wait otherwise: reads that still run
+    /// are not waited for, so there must be none.
+    pub fn close_blocking(mut self) {
+        self.writer.begin_close();
+        self.readers.close_idle();
+        join(std::mem::take(&mut self.threads));
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         self.writer.begin_close();
+    }
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a database thread panicked");
+        }
     }
 }
 

@@ -102,6 +102,12 @@ impl Readers {
             tracing::error!(error, "could not close the readers");
         }
     }
+
+    /// Takes no more reads, and closes the connections that are idle.
+    pub(super) fn close_idle(&self) {
+        self.pool.permits.close();
+        self.pool.idle.lock().clear();
+    }
 }
 
 impl Pool {
