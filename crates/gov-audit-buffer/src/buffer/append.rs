@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use gov_core::{AuditEvent, event::PayloadTooLarge};
+use gov_core::{AuditEvent, Timestamp, event::PayloadTooLarge};
 use gov_store::sqlite::{Sync, WriteError};
 use tokio::sync::oneshot;
 
@@ -189,18 +189,23 @@ impl EventBuffer {
         };
         match self.inner.offer(pending) {
             Ok(()) => {}
-            Err(Turned::Away(error)) => return Err(error),
+            Err(Turned::Away(error)) => return Err(self.turned_away(error, class, at)),
             Err(Turned::NoRoom(pending, missing)) => {
                 let waited = self.inner.wait_for_room(*pending, missing).await;
-                if let Err(error) = waited {
-                    if let AppendError::Full { missing } = error {
-                        self.inner.miss(class, missing.into(), at);
-                    }
-                    return Err(error);
-                }
+                waited.map_err(|error| self.turned_away(error, class, at))?;
             }
         }
         answered.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// What a caller is told to come back with is accounted for, in case that they do not.
+    fn turned_away(&self, error: AppendError, class: Class, at: Timestamp) -> AppendError {
+        match error {
+            AppendError::Full { missing } => self.inner.miss(class, missing.into(), at),
+            AppendError::Busy { .. } => self.inner.miss(class, GapReason::Rejected, at),
+            _ => {}
+        }
+        error
     }
 }
 
