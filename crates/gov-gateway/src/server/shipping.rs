@@ -4,9 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use gov_audit_buffer::{
     AuditPublisher, BufferConfig, EventBuffer, FlushLoop, Overflow, PublisherConfig,
-    publisher::breaker::BreakerState,
 };
-use gov_core::{Clock, Health, HealthState, Timestamp};
+use gov_core::{Clock, Health, Timestamp};
 use tracing::{info, warn};
 
 use super::{Ended, StartError};
@@ -110,7 +109,7 @@ impl Shipping {
 
     /// What `/readyz` asks.
     pub(super) fn health(&self) -> Arc<dyn Health> {
-        Arc::new(SinkHealth(self.publisher.clone()))
+        Arc::new(self.publisher.clone())
     }
 
     /// What the doors show.
@@ -139,25 +138,5 @@ impl Shipping {
             return Ended::WorkLeft;
         }
         Ended::Clean
-    }
-}
-
-/// Degraded while the sink takes no events.
-#[derive(Debug)]
-struct SinkHealth(AuditPublisher);
-
-impl Health for SinkHealth {
-    fn name(&self) -> &'static str {
-        "audit_buffer"
-    }
-
-    fn health(&self) -> HealthState {
-        match self.0.breaker_state() {
-            BreakerState::Closed => HealthState::Healthy,
-            _ => HealthState::Degraded(format!(
-                "the sink takes no events; {} wait",
-                self.0.buffered_len()
-            )),
-        }
     }
 }
