@@ -7,7 +7,7 @@ use gov_store::sqlite::{Sync, WriteError};
 use tokio::sync::oneshot;
 
 use super::{
-    Durability, EventBuffer, Inner,
+    Durability, EventBuffer, GapReason, Inner,
     config::Overflow,
     error::{AppendError, BufferError, JobError, Space},
     intake::{Pending, Reservation, Turned},

@@ -48,9 +48,9 @@ fn play(test: &str) {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut command) = on_a_small_disk(test, dir.path()) else { return };
     let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(text(&output.stdout).contains("1 passed"), "{}", text(&output.stdout));
+    let readable = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", readable(&output.stdout), readable(&output.stderr));
+    assert!(readable(&output.stdout).contains("1 passed"), "{}", readable(&output.stdout));
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Drain<'_> {
         let read = move |it: &rusqlite::Connection| {
             sqlite::behind(it, seq.saturating_sub(1), seq, 1, u64::MAX)
         };
-        let ours = self.buffer.inner.readers.read(read).await.map_err(super::BufferError::from)?;
+        let ours = self.buffer.inner.read(read).await?;
         Ok(ours.first().is_some_and(|(_, event)| event.id != theirs))
     }
 

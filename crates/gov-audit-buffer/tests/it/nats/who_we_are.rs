@@ -100,8 +100,6 @@ async fn a_second_server_is_asked_when_the_first_does_not_answer() {
     world.holds(&events).await;
 }
 
-type Spoil = fn(&mut NatsConfig);
-
 #[test]
 fn a_configuration_that_cannot_work_is_refused_by_its_field() {
     let good = || NatsConfig::new(vec!["nats://localhost:4222".parse().unwrap()], "eu.host 1");
