@@ -265,5 +265,7 @@ async fn a_cancelled_batch_leaves_the_fence_asking_how_far_the_stream_is() {
         () = std::future::ready(()) => (),
     }
     assert_eq!(fence.emit_batch(&events).await.accepted, 6);
+    // It did not first publish what had to be refused.
+    assert_eq!(fence.stream().state.lock().calls, [4, 2]);
     assert_eq!(places(&fence, buffer), (1..=6).collect::<Vec<_>>());
 }
