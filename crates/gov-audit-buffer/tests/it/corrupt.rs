@@ -40,7 +40,7 @@ async fn fill(buffer: &EventBuffer, count: u64) -> Vec<EventId> {
 
 fn overwrite(path: &Path, page: u64) {
     let file = OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(&[0xa5; PAGE as usize], (page - 1) * PAGE).unwrap();
+    file.write_all_at(&[0xa5; 4096], (page - 1) * PAGE).unwrap();
 }
 
 /// The only file that was put aside.
