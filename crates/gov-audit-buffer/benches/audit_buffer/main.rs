@@ -11,6 +11,7 @@
 
 mod appends;
 mod depth;
+mod drain;
 mod events;
 mod naive;
 
@@ -26,4 +27,5 @@ fn main() {
     appends::beside_autocommit(bench, &runtime, &snapshots);
     appends::latency_beside_fdatasync(bench, &runtime);
     depth::of_an_append(bench, &runtime);
+    drain::to_nats(bench, &runtime);
 }

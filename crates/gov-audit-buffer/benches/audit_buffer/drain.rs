@@ -1,0 +1,75 @@
+//! What waits goes to a real NATS server, beside one publish at a time that is waited for.
+
+use std::{sync::Arc, time::Instant};
+
+use async_nats::jetstream::{self, stream::Config};
+use gov_audit_buffer::{
+    AuditPublisher, BufferConfig, Durability, EventBuffer, cloud_event,
+    sink::nats::{
+        NatsAuditSink, NatsConfig,
+        test_server::{Release, TestServer},
+    },
+};
+use gov_core::SystemClock;
+use gov_store::bench::{Bench, Goal, Line};
+use tokio::runtime::Runtime;
+
+use super::{appends::appends, events::events};
+
+/// Events a second to a server as it comes, and to one that syncs each write.
+pub(crate) fn to_nats(bench: Bench, runtime: &Runtime) {
+    let settings = [("sync_interval 2m", ""), ("sync_interval always", "sync_interval: always")];
+    for (name, setting) in settings {
+        for (payload, size) in [(300, "300 B"), (8 << 10, "8 KiB")] {
+            let dir = tempfile::tempdir().unwrap();
+            // One block: a second one would take the first one's place.
+            let config = format!("jetstream {{ store_dir: '{}', {setting} }}", dir.path().display());
+            let Some(server) = TestServer::start(Release::Current, dir.path(), &config) else {
+                return;
+            };
+            let count = if bench.once { 512 } else { 51_200 };
+            let ours = runtime.block_on(drained(&server.url(), count, payload));
+            let singles = if bench.once { 50 } else { 4_000 };
+            let baseline = runtime.block_on(one_by_one(&server.url(), singles, payload));
+            bench.print(&Line {
+                case: format!(
+                    "drain of {count} to NATS, {size}, {name}, beside publish and wait"
+                ),
+                ours,
+                baseline,
+                unit: "events/s",
+                goal: Goal::AtLeast(10.0),
+            });
+        }
+    }
+}
+
+async fn drained(url: &str, count: u32, payload: usize) -> f64 {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock);
+    let path = dir.path().join("audit-buffer.db");
+    let buffer = EventBuffer::open(&path, BufferConfig::default(), clock.clone()).unwrap();
+    appends(&buffer, 512, events(count, payload), Durability::Spooled).await;
+    let config = NatsConfig::new(vec![url.parse().unwrap()], "bench");
+    let sink = NatsAuditSink::new(config, clock).unwrap();
+    let publisher = AuditPublisher::new(Arc::new(sink), buffer);
+    let started = Instant::now();
+    assert_eq!(publisher.flush_pending().await, count as usize);
+    let seconds = started.elapsed().as_secs_f64();
+    publisher.buffer().close().await;
+    f64::from(count) / seconds
+}
+
+async fn one_by_one(url: &str, count: u32, payload: usize) -> f64 {
+    let context = jetstream::new(async_nats::connect(url).await.unwrap());
+    let subjects = vec!["naive".to_owned()];
+    let config = Config { name: "NAIVE".to_owned(), subjects, ..Config::default() };
+    context.create_stream(config).await.unwrap();
+    let events = events(count, payload);
+    let started = Instant::now();
+    for event in &events {
+        let body = cloud_event::encode(event, "bench").unwrap();
+        context.publish("naive", body.into()).await.unwrap().await.unwrap();
+    }
+    f64::from(count) / started.elapsed().as_secs_f64()
+}
