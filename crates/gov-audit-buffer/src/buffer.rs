@@ -15,6 +15,8 @@ pub(crate) mod drain;
 mod error;
 mod file;
 mod gap;
+#[cfg(test)]
+mod half_commits;
 mod hand;
 mod intake;
 mod limits;
@@ -201,13 +203,19 @@ impl Inner {
         };
         // Here and not in the caller: it may have gone away, and commits are told in their order.
         let done = move |outcome: Result<(T, State), WriteError<JobError>>| {
-            if let Err(error) = &outcome {
-                inner.disk.note(error);
-            }
-            let outcome = outcome.map(|(outcome, state)| {
-                inner.state.send_replace(state);
-                outcome
-            });
+            let outcome = match outcome {
+                Ok((outcome, state)) => {
+                    inner.state.send_replace(state);
+                    Ok(outcome)
+                }
+                Err(error) => {
+                    inner.disk.note(&error);
+                    inner.shed.lock().forget();
+                    Err(error)
+                }
+            };
+            // Before anybody hears of it: who drops the buffer then has given the file back.
+            drop(inner);
             drop(tell.send(outcome));
         };
         self.file().writer.submit(sync, run, done)?;

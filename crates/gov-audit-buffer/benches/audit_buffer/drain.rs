@@ -23,7 +23,8 @@ pub(crate) fn to_nats(bench: Bench, runtime: &Runtime) {
         for (payload, size) in [(300, "300 B"), (8 << 10, "8 KiB")] {
             let dir = tempfile::tempdir().unwrap();
             // One block: a second one would take the first one's place.
-            let config = format!("jetstream {{ store_dir: '{}', {setting} }}", dir.path().display());
+            let config =
+                format!("jetstream {{ store_dir: '{}', {setting} }}", dir.path().display());
             let Some(server) = TestServer::start(Release::Current, dir.path(), &config) else {
                 return;
             };
@@ -32,9 +33,7 @@ pub(crate) fn to_nats(bench: Bench, runtime: &Runtime) {
             let singles = if bench.once { 50 } else { 4_000 };
             let baseline = runtime.block_on(one_by_one(&server.url(), singles, payload));
             bench.print(&Line {
-                case: format!(
-                    "drain of {count} to NATS, {size}, {name}, beside publish and wait"
-                ),
+                case: format!("drain of {count} to NATS, {size}, {name}, beside publish and wait"),
                 ours,
                 baseline,
                 unit: "events/s",

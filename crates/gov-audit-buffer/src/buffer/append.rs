@@ -10,6 +10,7 @@ use super::{
     Durability, EventBuffer, GapReason, Inner,
     config::Overflow,
     error::{AppendError, BufferError, JobError, Space},
+    hand::Touch,
     intake::{Pending, Reservation, Turned},
     limits::{Class, Size},
 };
@@ -92,6 +93,10 @@ impl EventBuffer {
         events: Vec<(u64, AuditEvent)>,
         durability: Durability,
     ) -> Result<Appended, AppendError> {
+        let known = self.cursor(source).await.map_err(|error| match error {
+            BufferError::Closed => AppendError::Closed,
+            other => AppendError::Unavailable(Arc::new(other)),
+        })?;
         let mut after = 0;
         let mut encoded = Vec::with_capacity(events.len());
         let mut class = Class::Normal;
@@ -102,13 +107,18 @@ impl EventBuffer {
                 return Err(AppendError::OutOfOrder { source_name, seq: *seq, after });
             }
             after = *seq;
+            // It needs no room, and never moves back.
+            if *seq <= known {
+                continue;
+            }
             let event = self.encode(event)?;
             class = class.max(Class::of(&event.kind));
             size = size.plus(Size::one(event.json.len()));
             encoded.push((*seq, event));
         }
+        let known = (events.len() - encoded.len()) as u64;
         if encoded.is_empty() {
-            return Ok(Appended::default());
+            return Ok(Appended { new: 0, known });
         }
         self.inner.look_after().await;
         let room = Arc::new(self.inner.room(class, size).await?);
@@ -122,7 +132,11 @@ impl EventBuffer {
             match self.inner.change(sync(durability), job).await {
                 // The cursor says whether it is in the file.
                 Err(WriteError::Commit(_)) if tries < MAX_TRIES => {}
-                outcome => return Ok(outcome?),
+                outcome => {
+                    let (mut done, _touch) = outcome?;
+                    done.known += known;
+                    return Ok(done);
+                }
             }
         }
     }
@@ -224,13 +238,14 @@ impl Sourced {
         inner: &Inner,
         books: &mut Books<'_>,
         room: &Reservation,
-    ) -> Result<Appended, JobError> {
+    ) -> Result<(Appended, Option<Touch>), JobError> {
+        let mut touch = None;
         let seen = sqlite::cursor(books.connection, &self.source)?;
         let new = || self.events.iter().filter(|it| it.0 > seen);
         let mut done = Appended::default();
         let Some(last) = new().next_back().map(|it| it.0) else {
             done.known = self.events.len() as u64;
-            return Ok(done);
+            return Ok((done, touch));
         };
         if inner.disk.is_full() {
             return Err(JobError::Full(Space::Disk));
@@ -238,7 +253,6 @@ impl Sourced {
         if !room.fits {
             let waiting = Size { rows: books.state.waiting(), bytes: books.state.waiting_bytes() };
             let mut used = waiting.plus(self.size);
-            let mut touch = None;
             if let Some(missing) = inner.make_room(books, self.class, &mut used, &mut touch)? {
                 return Err(JobError::Full(missing));
             }
@@ -251,7 +265,8 @@ impl Sourced {
         }
         done.known = self.events.len() as u64 - done.new;
         sqlite::move_cursor(books.connection, &self.source, last)?;
-        Ok(done)
+        // The caller drops it, or nobody does before the commit.
+        Ok((done, touch))
     }
 }
 

@@ -83,6 +83,18 @@ impl Pending {
     pub(super) fn size(&self) -> Size {
         Size::one(self.event.json.len())
     }
+
+    /// What `error` means to this one: after a commit that failed half-way nobody may say that
+    /// nothing was kept.
+    fn told(&self, error: &AppendError) -> AppendError {
+        match (error, self.unknown_since) {
+            (AppendError::Unavailable(cause), Some(_)) => AppendError::Unknown(Arc::clone(cause)),
+            (other @ (AppendError::Closed | AppendError::Busy { .. }), Some(_)) => {
+                AppendError::Unknown(Arc::new(other.clone()))
+            }
+            _ => error.clone(),
+        }
+    }
 }
 
 impl Intake {
@@ -98,6 +110,11 @@ impl Intake {
 
     pub(super) fn has_misses(&self) -> bool {
         !self.misses.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     fn take_all(&mut self) -> Vec<Pending> {
@@ -176,8 +193,13 @@ impl Inner {
             move |tx| slot.lock().insert(runs.take(sync)).write(&runs, tx),
             move |outcome| {
                 // Where no transaction could begin the job never ran, and what it came for waits.
-                let batch = kept.lock().take();
-                hears.settle(batch.unwrap_or_else(|| hears.take(sync)), outcome);
+                let batch = kept.lock().take().unwrap_or_else(|| hears.take(sync));
+                let answers = hears.settle(batch, outcome);
+                // Before anybody hears of it: who drops the buffer then has given the file back.
+                drop(hears);
+                for (it, outcome) in answers {
+                    tell(it, outcome);
+                }
             },
         )?;
         match sync {
@@ -213,7 +235,10 @@ impl Inner {
     /// Answers those that no job came for.
     pub(super) fn abandon(&self) {
         let left = self.intake.lock().take_all();
-        fail(left.into_iter().map(|it| (it, AppendError::Closed)).collect());
+        for it in left {
+            let error = it.told(&AppendError::Closed);
+            tell(it, Err(error));
+        }
     }
 
     /// What is missing before `size` more of `class` fit.
@@ -258,7 +283,11 @@ impl Inner {
             }
             Err(error) => error.into(),
         };
-        intake.take_all().into_iter().map(|it| (it, error.clone())).collect()
+        let told = |it: Pending| {
+            let error = it.told(&error);
+            (it, error)
+        };
+        intake.take_all().into_iter().map(told).collect()
     }
 
     /// What one job writes: all that waited, up to a limit. A job that does not go to the disk stops
@@ -289,8 +318,13 @@ impl Inner {
         Batch { items, gaps, used, touch: None }
     }
 
-    /// Answers everyone in `batch` once its commit is over, on the writer's thread.
-    fn settle(self: &Arc<Self>, batch: Batch, outcome: Result<Report, WriteError<JobError>>) {
+    /// Brings the books up to a commit that is over, on the writer's thread, and gives what everyone
+    /// in `batch` is to be told.
+    fn settle(
+        self: &Arc<Self>,
+        batch: Batch,
+        outcome: Result<Report, WriteError<JobError>>,
+    ) -> Vec<(Pending, Result<u64, AppendError>)> {
         let Batch { items, gaps, touch, .. } = batch;
         if let Err(error) = &outcome {
             self.disk.note(error);
@@ -310,9 +344,8 @@ impl Inner {
                 }
                 drop(intake);
                 drop(touch);
-                for (it, outcome) in items.into_iter().zip(outcomes) {
-                    tell(it, outcome.map_err(|missing| AppendError::Full { missing }));
-                }
+                let told = |it: Result<u64, _>| it.map_err(|missing| AppendError::Full { missing });
+                items.into_iter().zip(outcomes.into_iter().map(told)).collect()
             }
             Err(error) => {
                 self.shed.lock().forget();
@@ -322,7 +355,7 @@ impl Inner {
                 let lost = self.again_or_lost(&mut intake, items, error);
                 drop(intake);
                 drop(touch);
-                fail(lost);
+                lost.into_iter().map(|(it, error)| (it, Err(error))).collect()
             }
         }
     }
@@ -348,16 +381,15 @@ impl Inner {
                 intake.queue.push_front(it);
             } else {
                 intake.reserved = intake.reserved.minus(it.size());
-                let error = match (&error, it.unknown_since) {
-                    (AppendError::Unavailable(cause), Some(_)) => {
-                        AppendError::Unknown(Arc::clone(cause))
-                    }
+                let known = it.told(&error);
+                let error = match known {
+                    AppendError::Unknown(_) => known,
                     _ if full => {
                         self.counters.rejected(1);
                         intake.missed(Gap::of_one(it.class, GapReason::DiskFull, it.event.at));
                         AppendError::Full { missing: Space::Disk }
                     }
-                    _ => error.clone(),
+                    _ => known,
                 };
                 lost.push((it, error));
             }

@@ -1,13 +1,14 @@
 //! The crate from outside.
 
 #![expect(
-    clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
     reason = "tests and their helpers fail by panicking"
 )]
 
 mod at_rest;
+mod buffer;
 mod cloud_events;
 mod corrupt;
 mod draining;
