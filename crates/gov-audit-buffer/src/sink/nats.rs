@@ -10,6 +10,7 @@ mod jetstream;
 mod link;
 mod message;
 mod pass;
+pub mod reader;
 pub mod stream;
 #[cfg(feature = "test-util")]
 pub mod test_server;
