@@ -11,6 +11,7 @@ mod decider;
 pub mod doctor;
 mod exit;
 pub mod hook;
+pub mod ingest;
 pub mod init;
 pub mod install;
 pub mod login;
@@ -76,6 +77,8 @@ enum Command {
     /// Show what happened; verify, export and repair the signed log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Take audit events from a NATS stream into the event store.
+    Ingest(ingest::IngestCommand),
 }
 
 impl Cli {
@@ -101,6 +104,7 @@ impl Cli {
             Command::Hook(it) => it.run(),
             Command::Install(it) => it.run(),
             Command::Audit(it) => it.run(),
+            Command::Ingest(it) => it.run(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod harness;
 pub mod hook;
 pub mod http;
 pub mod identity;
+pub mod ingest;
 pub mod log_follower;
 pub mod logged;
 pub mod meters;

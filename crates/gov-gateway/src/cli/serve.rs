@@ -71,7 +71,9 @@ async fn serve(config: &Config) -> Outcome {
     })
 }
 
-fn stop_on_signal(shutdown: CancellationToken) -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop_on_signal(
+    shutdown: CancellationToken,
+) -> Result<impl Future<Output = ()>, Failure> {
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {
@@ -115,7 +117,7 @@ fn describe(started: &Started) -> String {
 }
 
 /// Messages go to standard error, once for the process.
-fn write_log(config: &Config) -> Result<(), Failure> {
+pub(super) fn write_log(config: &Config) -> Result<(), Failure> {
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

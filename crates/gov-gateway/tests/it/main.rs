@@ -26,6 +26,7 @@ mod event_store_sink;
 mod events;
 mod hook;
 mod http;
+mod ingest;
 mod install;
 mod lifecycle;
 mod log_door;
