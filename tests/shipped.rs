@@ -95,7 +95,7 @@ fn a_gateway_that_stops_while_its_sink_is_away_says_that_work_is_left() {
     assert!(at_rest.out.contains(&record), "{}", at_rest.out);
 
     nats.server.restart();
-    let server = place.serve(&section);
+    let server = place.serve(&nats.section());
     shipped(&server, &admin, 1);
     server.stop();
     assert_eq!(refused(&nats.messages()), [record]);

@@ -32,6 +32,7 @@ pub fn buffer_config(config: &config::Buffer, node: &str) -> BufferConfig {
         max_rows: config.max_rows,
         max_bytes: config.max_bytes,
         overflow,
+        ..BufferConfig::default()
     }
 }
 

@@ -86,3 +86,32 @@ fn a_secret_that_others_can_read_stops_the_start_with_the_way_out() {
     assert!(ran.err.contains("must have mode 0600; received 0644"), "{ran:?}");
     assert!(!ran.err.contains("hunter22"), "{ran:?}");
 }
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_is_brought_back_once() {
+    let (place, config) = left();
+    let before = items(&place.run(&["audit", "buffer", "peek", "--json"]));
+    let file = place.data_dir().join("audit-buffer.db");
+    let bytes = std::fs::read(&file).unwrap();
+    // Its first page says what it is.
+    let damaged = [&[0xff; 100], bytes.get(100..).unwrap()].concat();
+    std::fs::write(&file, damaged).unwrap();
+    let server = place.serve(&["--config", &config]);
+    let (_, said) = server.end(Signal::TERM);
+    assert!(said.contains("corrupt"), "{said}");
+    let aside = std::fs::read_dir(place.data_dir()).unwrap().map(|it| it.unwrap().path());
+    let aside: Vec<_> = aside
+        .filter(|it| it.to_str().unwrap().contains("audit-buffer.db.corrupt-"))
+        .filter(|it| !["-wal", "-shm"].iter().any(|end| it.to_str().unwrap().ends_with(end)))
+        .collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    let aside = aside[0].to_str().unwrap();
+    for brought in [before.len(), 0] {
+        let ran = place.run(&["audit", "buffer", "salvage", aside, "--json"]);
+        assert_eq!(items(&ran)[0]["new"], brought, "{ran:?}");
+    }
+    let after = items(&place.run(&["audit", "buffer", "peek", "--limit", "100", "--json"]));
+    assert_eq!(after[0]["kind"], "audit.gap", "{after:?}");
+    let has = |id: &Value| after.iter().any(|it| it["id"] == *id);
+    assert!(before.iter().all(|it| has(&it["id"])), "{after:?}");
+}

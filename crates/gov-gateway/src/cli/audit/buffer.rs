@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod desk;
+mod salvage;
 
 use self::desk::Desk;
 
@@ -33,6 +34,8 @@ pub enum Buffer {
     Replay(Letters),
     /// Give dead letters up for good; an event says which.
     Discard(Letters),
+    /// Put what can still be read of a damaged buffer file into the buffer.
+    Salvage(salvage::Salvage),
 }
 
 /// Says how it stands.
@@ -73,6 +76,7 @@ impl Buffer {
             Self::DeadLetters(it) => it.dead_letters(),
             Self::Replay(it) => it.change(Desk::replay, "sent once more"),
             Self::Discard(it) => it.change(Desk::discard, "given up"),
+            Self::Salvage(it) => it.run(),
         }
     }
 }

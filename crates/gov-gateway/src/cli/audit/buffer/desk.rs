@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use gov_audit_buffer::{
     AppendError, BufferConfig, EventBuffer,
+    at_rest::{self, AtRestError},
     buffer::{BufferError, Letters, OpenBufferError},
 };
 use gov_core::{EventId, SystemClock};
@@ -48,8 +49,7 @@ impl Desk {
         match self {
             Self::Server(server) => target::ask(server.get("/v1/audit/buffer")),
             Self::File(file) => {
-                let status = file.on_buffer(async |it| it.status().await.map_err(unmoved))?;
-                Ok(BufferView::from(&status))
+                Ok(BufferView::from(&at_rest::status(&file.path()?).map_err(unread)?))
             }
         }
     }
@@ -64,8 +64,7 @@ impl Desk {
                 Ok(page.items)
             }
             Self::File(file) => {
-                let peek = async |it: &EventBuffer| it.peek(count(limit)).await.map_err(unmoved);
-                let waiting = file.on_buffer(peek)?;
+                let waiting = at_rest::peek(&file.path()?, count(limit)).map_err(unread)?;
                 Ok(waiting.into_iter().map(WaitingView::from).collect())
             }
         }
@@ -76,9 +75,8 @@ impl Desk {
         match self {
             Self::Server(server) => letters_of(server, limit),
             Self::File(file) => {
-                let letters = file.on_buffer(async |it| {
-                    it.dead_letters(0, count(limit)).await.map_err(unmoved)
-                })?;
+                let letters = at_rest::dead_letters(&file.path()?, 0, count(limit));
+                let letters = letters.map_err(unread)?;
                 Ok(letters.into_iter().map(BufferLetterView::from).collect())
             }
         }
@@ -186,6 +184,14 @@ pub(super) fn not_taken(error: AppendError) -> Failure {
         _ => Exit::NotJudged,
     };
     Failure::of(exit, error)
+}
+
+/// A newer build's file has a code of its own.
+fn unread(error: AtRestError) -> Failure {
+    match error {
+        AtRestError::Open(error) => StartError::from(OpenBufferError::from(error)).into(),
+        other => Failure::of(Exit::NotJudged, other),
+    }
 }
 
 fn unmoved(error: BufferError) -> Failure {
