@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use crate::process::Place;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn config(server: &TestServer) -> NatsConfig {
     NatsConfig::new(vec![server.url().parse().unwrap()], "n-1")
