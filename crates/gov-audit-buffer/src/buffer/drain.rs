@@ -141,6 +141,10 @@ impl Drains {
 
 impl Drain<'_> {
     async fn run(&mut self) -> Result<(), Stopped> {
+        if self.is_idle_and_held() {
+            // Nothing would be sent by which a loss is noticed.
+            self.progress.in_touch = false;
+        }
         loop {
             if !self.progress.in_touch {
                 self.meet().await?;
@@ -152,6 +156,13 @@ impl Drain<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether nothing waits, and the sink may yet lose what it took.
+    fn is_idle_and_held(&mut self) -> bool {
+        let (now, horizon) = (self.buffer.inner.clock.now(), self.sink.resend_horizon());
+        let acked = self.buffer.inner.state.borrow().acked;
+        self.buffer.is_empty() && self.progress.horizon.due(now, horizon) < acked
     }
 
     fn end(self, outcome: Result<(), Stopped>) -> Drained {

@@ -127,6 +127,22 @@ async fn what_the_sink_lost_within_its_horizon_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_loss_is_noticed_although_nothing_more_is_to_be_sent() {
+    let it = Stage::new();
+    it.sink.set_horizon(Duration::from_mins(5));
+    let ids = it.publish(0..3).await;
+    it.publisher.flush_pending().await;
+    it.sink.lose_power();
+    assert_eq!(it.publisher.flush_pending().await, 3);
+    it.assert_kept(&ids);
+    it.clock.advance(Duration::from_mins(5));
+    it.publisher.flush_pending().await;
+    let asked = it.sink.seen().asked;
+    it.publisher.flush_pending().await;
+    assert_eq!(it.sink.seen().asked, asked, "it asks although the sink can lose nothing any more");
+}
+
+#[tokio::test]
 async fn what_the_sink_took_is_held_for_its_horizon_and_then_deleted() {
     let mut it = Stage::new();
     it.sink.set_horizon(Duration::from_mins(5));

@@ -82,6 +82,8 @@ impl Drain<'_> {
             return Ok(Past::Behind);
         }
         *place = buffer.hand_out();
+        // The sink may have it, whatever it says: where it is kept it is never dropped.
+        buffer.inner.hand.mark(*place);
         let (buffer_id, buffer_seq) = (buffer.id(), *place);
         self.progress.in_touch = false;
         self.bound = left();
