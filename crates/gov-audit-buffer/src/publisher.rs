@@ -276,7 +276,7 @@ impl AuditPublisher {
         if fresh && drained.stopped.is_none() {
             return;
         }
-        if let Err(error) = self.inner.buffer.write_gaps().await {
+        if let Err(error) = self.inner.buffer.tend().await {
             let error = &error as &dyn Error;
             tracing::error!(error, "what found no room is not written down yet");
         }

@@ -7,7 +7,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use gov_store::{
@@ -32,6 +32,7 @@ pub(super) struct Disk {
     lock: Mutex<Option<FileLock>>,
     full: AtomicBool,
     damaged: AtomicBool,
+    put_aside: AtomicU64,
 }
 
 impl Disk {
@@ -54,6 +55,7 @@ impl Disk {
             lock: Mutex::new(Some(lock)),
             full: AtomicBool::new(true),
             damaged: AtomicBool::new(false),
+            put_aside: AtomicU64::new(0),
         };
         if !disk.recover() {
             tracing::error!(path = %path.display(), "the disk is full: events are refused");
@@ -73,6 +75,18 @@ impl Disk {
     /// Whether the file cannot be used any more.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Acquire)
+    }
+
+    /// How many files were put aside since the start.
+    pub(super) fn put_aside(&self) -> u64 {
+        self.put_aside.load(Ordering::Relaxed)
+    }
+
+    /// Tells of a file that was put aside.
+    pub(super) fn tell_of(&self, corrupt: &Path) {
+        self.put_aside.fetch_add(1, Ordering::Relaxed);
+        let (path, aside) = (self.path.display(), corrupt.display());
+        tracing::error!(%path, %aside, "the audit buffer's file was corrupt: it is put aside, and a fresh one is in its place; `gov audit buffer salvage` brings back what can be read");
     }
 
     /// Whether somebody has to look after something.

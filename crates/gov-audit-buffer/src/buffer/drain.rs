@@ -7,7 +7,7 @@ mod horizon;
 mod meeting;
 mod past;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -57,6 +57,11 @@ pub(super) struct Drains {
     progress: Mutex<Option<Progress>>,
     meters: DrainMeters,
 }
+
+/// The file is about to be exchanged.
+#[derive(Debug, thiserror::Error)]
+#[error("the file is corrupt")]
+struct Corrupt;
 
 /// What those who drain know of their sink.
 #[derive(Debug)]
@@ -120,6 +125,7 @@ impl EventBuffer {
         sink: &'a dyn AuditSink,
         bound: Duration,
     ) -> Option<Drain<'a>> {
+        self.inner.look_after().await;
         let drains = &self.inner.drains;
         let turn = drains.turn.acquire().await.ok()?;
         let known = drains.progress.lock().take();
@@ -134,6 +140,13 @@ impl EventBuffer {
 }
 
 impl Drains {
+    /// A turn, if nobody drains. What was known of numbers is forgotten.
+    pub(super) fn restart(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = self.turn.try_acquire().ok()?;
+        *self.progress.lock() = None;
+        Some(turn)
+    }
+
     pub(super) fn new() -> Self {
         Self { turn: Semaphore::new(1), progress: Mutex::default(), meters: DrainMeters::new() }
     }
@@ -146,6 +159,10 @@ impl Drain<'_> {
             self.progress.in_touch = false;
         }
         loop {
+            if self.buffer.is_damaged() {
+                // The file is exchanged as soon as nobody sends from it.
+                return Err(BufferError::Unavailable(Arc::new(Corrupt)).into());
+            }
             if !self.progress.in_touch {
                 self.meet().await?;
             }

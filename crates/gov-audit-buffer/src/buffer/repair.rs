@@ -44,7 +44,7 @@ pub enum TakeOverError {
 pub(super) fn open(disk: &Disk, node: &str, now: Timestamp) -> Result<Opened, OpenBufferError> {
     let path = disk.path();
     if let Some(corrupt) = set_aside::finish(path)? {
-        tell_of(path, &corrupt);
+        disk.tell_of(&corrupt);
     }
     let first = OpenFile::open(path, now);
     let trouble = first.as_ref().err().and_then(|error| Trouble::of(error));
@@ -52,7 +52,7 @@ pub(super) fn open(disk: &Disk, node: &str, now: Timestamp) -> Result<Opened, Op
         (Err(error), Some(Trouble::Damaged)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the file is corrupt");
             let corrupt = set_aside::set_aside(path, Lost::default(), node, now)?;
-            tell_of(path, &corrupt);
+            disk.tell_of(&corrupt);
             OpenFile::open(path, now)
         }
         // Even to open a file takes room: for its log and for the log's index.
@@ -81,6 +81,12 @@ impl EventBuffer {
     #[must_use]
     pub fn disk_is_full(&self) -> bool {
         self.inner.disk.is_full()
+    }
+
+    /// How many corrupt files were put aside since the buffer was opened.
+    #[must_use]
+    pub fn put_aside(&self) -> u64 {
+        self.inner.disk.put_aside()
     }
 
     /// Whether the file was found corrupt and could not be exchanged yet.
@@ -133,7 +139,9 @@ impl Inner {
         // To its end, also when whoever waits goes away in between.
         let work = move || {
             let _turn = turn;
+            // Numbers of the old file must not be acknowledged in the fresh one: nobody drains.
             if inner.disk.is_damaged()
+                && let Some(_nobody_drains) = inner.drains.restart()
                 && let Err(error) = inner.exchange(&runtime)
             {
                 let error = &error as &dyn std::error::Error;
@@ -176,14 +184,9 @@ impl Inner {
         let now = self.clock.now();
         let path = self.disk.path();
         let corrupt = set_aside::set_aside(path, lost, &self.config.node, now)?;
-        tell_of(path, &corrupt);
+        self.disk.tell_of(&corrupt);
         OpenFile::open(path, now)
     }
-}
-
-fn tell_of(path: &Path, corrupt: &Path) {
-    let (path, aside) = (path.display(), corrupt.display());
-    tracing::error!(%path, %aside, "the audit buffer's file was corrupt: it is put aside, and a fresh one is in its place; `gov audit buffer salvage` brings back what can be read");
 }
 
 fn chunk(found: &Salvage, after: u64) -> Vec<(u64, AuditEvent)> {

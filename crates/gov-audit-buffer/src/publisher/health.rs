@@ -47,7 +47,7 @@ impl Health for AuditPublisher {
     }
 
     /// Dead if the buffer cannot be written; degraded while the sink does not take events, there
-    /// is no room, or dead letters wait for somebody.
+    /// is no room, a corrupt file was put aside since the start, or dead letters wait for somebody.
     fn health(&self) -> HealthState {
         let seen = self.inner.seen.lock().clone();
         if let Some(why) = seen.broken {
@@ -66,6 +66,18 @@ impl Health for AuditPublisher {
             let age = age.unwrap_or_default();
             reasons.push(format!(
                 "sink `{name}`: {why} (breaker {state}); {waiting} events wait{age}"
+            ));
+        }
+        if self.inner.buffer.is_damaged() {
+            return HealthState::Dead("the audit buffer's file is corrupt".to_owned());
+        }
+        if self.inner.buffer.disk_is_full() {
+            reasons.push("the disk is full: events are refused".to_owned());
+        }
+        let put_aside = self.inner.buffer.put_aside();
+        if put_aside > 0 {
+            reasons.push(format!(
+                "{put_aside} corrupt files were put aside: `gov audit buffer salvage` reads them"
             ));
         }
         if seen.full {

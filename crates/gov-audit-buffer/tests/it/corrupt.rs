@@ -6,11 +6,17 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
+    time::Duration,
 };
 
-use gov_audit_buffer::{BufferConfig, Durability, EventBuffer, Outgoing, salvage::salvage};
+use async_trait::async_trait;
+use gov_audit_buffer::{
+    AuditSink, BufferConfig, BufferId, Durability, Emitted, EventBuffer, LastKept, Outgoing,
+    SinkError, salvage::salvage,
+};
 use gov_core::{AuditEventKind, EventId, Payload, Timestamp, clock::ManualClock};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::events::event;
 
@@ -131,6 +137,65 @@ async fn a_file_that_turns_out_corrupt_while_it_is_used_is_put_aside_without_a_r
         buffer.peek(1000).await.unwrap().split_off(2).into_iter().map(|it| it.event.id).collect();
     let mut rest = ids.iter();
     assert!(brought.iter().all(|id| rest.any(|it| it == id)), "in another order");
+    buffer.close().await;
+}
+
+/// Keeps everything, once it is let.
+#[derive(Debug, Default)]
+struct Slow {
+    came: Notify,
+    may: Notify,
+}
+
+#[async_trait]
+impl AuditSink for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    async fn emit_batch(&self, batch: &[Outgoing]) -> Emitted {
+        self.came.notify_one();
+        self.may.notified().await;
+        Emitted { accepted: batch.len(), stopped: None }
+    }
+
+    async fn last_kept(&self, _buffer: BufferId) -> Result<LastKept, SinkError> {
+        Ok(LastKept::Unknown)
+    }
+}
+
+#[tokio::test]
+async fn what_a_sink_took_of_the_old_file_is_not_acknowledged_in_the_fresh_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit-buffer.db");
+    let buffer = open(&path);
+    let id = buffer.id();
+    fill(&buffer, 1000).await;
+    buffer.close().await;
+    let pages = fs::metadata(&path).unwrap().len() / PAGE;
+    for page in pages / 2..pages * 5 / 8 {
+        overwrite(&path, page);
+    }
+
+    let buffer = open(&path);
+    let slow = Arc::new(Slow::default());
+    let drain = tokio::spawn({
+        let (buffer, slow) = (buffer.clone(), Arc::clone(&slow));
+        async move { buffer.drain_and_send(&*slow).await }
+    });
+    tokio::time::timeout(Duration::from_secs(10), slow.came.notified()).await.unwrap();
+    buffer.peek(1000).await.unwrap_err();
+    buffer.tend().await.unwrap();
+    assert_eq!(buffer.id(), id, "exchanged while somebody sends from it");
+    slow.may.notify_one();
+    let sent = tokio::time::timeout(Duration::from_secs(10), drain).await.unwrap().unwrap();
+    assert_eq!(sent, 256, "it stops behind the batch at hand");
+
+    buffer.enqueue(&event(1000)).await.unwrap();
+    assert_ne!(buffer.id(), id);
+    let waiting: Vec<_> = buffer.peek(10).await.unwrap();
+    assert_eq!(waiting.iter().map(|it| it.buffer_seq).collect::<Vec<_>>(), [1, 2]);
+    assert_tells_of_the_loss(&waiting[0]);
     buffer.close().await;
 }
 
