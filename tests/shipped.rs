@@ -16,6 +16,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until the sink has everything that was answered so far.
+#[expect(clippy::disallowed_methods, reason = "bounds the wait for another process")]
 fn shipped(server: &Server, admin: &str, at_least: u64) {
     let began = Instant::now();
     loop {
