@@ -6,6 +6,7 @@
 //! Start reading here, then `buffer/intake.rs` (how events come in), `buffer/outlet.rs` (how they
 //! leave) and `buffer/shed.rs` (what happens when there is no room).
 
+mod answer;
 mod append;
 mod batch;
 mod config;
