@@ -81,9 +81,9 @@ proptest! {
 /// One file, its sink, and what was promised.
 struct Life {
     stage: Stage,
-    direct: bool,
+    mode: Mode,
+    overflow: Overflow,
     shrunk: bool,
-    drops: bool,
     next: u64,
     acknowledged: Vec<EventId>,
     refused: u64,
@@ -95,16 +95,15 @@ struct Life {
 impl Life {
     fn new(mode: Mode, config: BufferConfig) -> Self {
         let shrunk = config.max_rows < 100;
-        let drops = config.overflow == Overflow::DropOldest;
+        let overflow = config.overflow;
         let stage = Stage::with(mode, config);
         stage.sink.set_horizon(HORIZON);
-        let direct = mode == Mode::Direct;
         let (acknowledged, waited) = (Vec::new(), Duration::ZERO);
         Self {
             stage,
-            direct,
+            mode,
             shrunk,
-            drops,
+            overflow,
             next: 0,
             acknowledged,
             refused: 0,
@@ -161,7 +160,7 @@ impl Life {
                 self.waited = Duration::ZERO;
             }
             // What goes past the buffer is not held.
-            Action::SinkLosesPower if self.direct => {}
+            Action::SinkLosesPower if self.mode == Mode::Direct => {}
             Action::SinkLosesPower => sink.lose_power(),
             Action::Crash => {
                 self.stage.crash().await;
@@ -224,7 +223,8 @@ impl Life {
             skipped += passed.unwrap_or_default();
         }
         // A gap comes where the last of what it stands for was: rows of another class go before it.
-        let accounted = self.drops || skipped as u64 <= sum(&gaps, "sink_lost");
+        let accounted =
+            self.overflow == Overflow::DropOldest || skipped as u64 <= sum(&gaps, "sink_lost");
         assert!(accounted, "left out without a gap");
     }
 }

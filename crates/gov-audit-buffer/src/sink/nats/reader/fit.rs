@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn every_setting_that_could_pass_over_an_event_is_refused_by_its_name() {
-        let cases: [(&str, fn(&mut consumer::Config)); 5] = [
+        type Spoil = fn(&mut consumer::Config);
+        let cases: [(&str, Spoil); 5] = [
             ("ack_policy", |it| it.ack_policy = AckPolicy::None),
             ("deliver_policy", |it| it.deliver_policy = DeliverPolicy::New),
             ("filter_subject", |it| it.filter_subject = "gov.audit.n-1.>".to_owned()),
