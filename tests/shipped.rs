@@ -101,3 +101,30 @@ fn a_gateway_that_stops_while_its_sink_is_away_says_that_work_is_left() {
     server.stop();
     assert_eq!(refused(&nats.messages()), [record]);
 }
+
+#[test]
+fn what_was_shipped_is_in_another_event_store_once_however_often_it_is_taken_in() {
+    let place = Place::new();
+    let (token, admin) = (place.agent_token(), place.admin_token());
+    let Some(nats) = Nats::start(&place) else { return };
+    let server = place.serve(&nats.section());
+    let records: Vec<_> = (0..3).map(|_| server.check(&token, REFUSED).record()).collect();
+    server.check(&token, ALLOWED);
+    shipped(&server, &admin, 4);
+    server.stop();
+
+    let other = Place::new();
+    let url = nats.server.url();
+    for durable in ["one", "one", "two"] {
+        other.run(&["ingest", "--once", "--url", &url, "--durable", durable]).ok();
+    }
+    let found = |kind: &str| {
+        let asked = ["audit", "events", "--oldest-first", "--json", "--kind", kind];
+        let out = other.run(&asked).ok().out;
+        let items = out.lines().map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap());
+        items.collect::<Vec<_>>()
+    };
+    let of = |it: &serde_json::Value| it["subjects"]["record_id"].as_str().unwrap().to_owned();
+    assert_eq!(found("action.refused").iter().map(of).collect::<Vec<_>>(), records);
+    assert_eq!(found("action.allowed").len(), 1);
+}

@@ -136,7 +136,8 @@ impl Sink {
         match self {
             Self::Nats(it) => it.close().await,
             Self::JsonLines(it) => it.close().await,
-            Self::Http(_) | Self::EventStore(_) => (),
+            Self::EventStore(it) => it.close(),
+            Self::Http(_) => (),
         }
     }
 

@@ -133,8 +133,8 @@ impl EventWork {
         let outlet = self.shipping.as_ref().map(Shipping::health);
         let needs_store = self.required && outlet.is_none();
         let mut parts: Vec<Arc<dyn Health>> =
-            vec![KeeperHealth::of(Arc::clone(&self.store) as _, needs_store)];
-        parts.extend(outlet.map(|it| KeeperHealth::of(it, self.required) as _));
+            vec![KeeperHealth::of("event_store", Arc::clone(&self.store) as _, needs_store)];
+        parts.extend(outlet.map(|it| KeeperHealth::of("audit_buffer", it, self.required) as _));
         parts.extend([Arc::new(self.events.clone()) as _, Arc::clone(&self.progress) as _]);
         parts
     }
@@ -177,19 +177,20 @@ impl EventWork {
 /// A store or buffer that fails is no reason to turn agents away, unless answers need it.
 #[derive(Debug)]
 struct KeeperHealth {
+    name: &'static str,
     keeper: Arc<dyn Health>,
     required: bool,
 }
 
 impl KeeperHealth {
-    fn of(keeper: Arc<dyn Health>, required: bool) -> Arc<Self> {
-        Arc::new(Self { keeper, required })
+    fn of(name: &'static str, keeper: Arc<dyn Health>, required: bool) -> Arc<Self> {
+        Arc::new(Self { name, keeper, required })
     }
 }
 
 impl Health for KeeperHealth {
     fn name(&self) -> &'static str {
-        self.keeper.name()
+        self.name
     }
 
     fn health(&self) -> HealthState {

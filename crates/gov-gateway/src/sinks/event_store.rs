@@ -1,6 +1,9 @@
 //! The event store as a sink: for one that may be away while events come in.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use gov_audit_buffer::{AuditSink, BufferId, Emitted, LastKept, Outgoing, SinkError};
@@ -8,17 +11,28 @@ use gov_core::{AuditEvent, EventId};
 use gov_retention::event_store::{AuditEventStore, StoreError};
 
 /// Keeps events in an event store, durably. Each buffer is an ordered source there, whose cursor
-/// moves in the transaction of its events: nothing is kept twice, whatever is sent again.
+/// moves in the transaction of its events: nothing is kept twice, whatever is sent again. Clones
+/// share it.
 #[derive(Clone, Debug)]
 pub struct EventStoreSink {
     store: Arc<dyn AuditEventStore>,
+    closed: Arc<AtomicBool>,
 }
 
 impl EventStoreSink {
     /// Writes to `store`, which somebody else closes.
     #[must_use]
     pub fn new(store: Arc<dyn AuditEventStore>) -> Self {
-        Self { store }
+        Self { store, closed: Arc::default() }
+    }
+
+    /// Takes nothing any more; the store stays open.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Keeps all of `events`, or none.
@@ -38,6 +52,9 @@ impl AuditSink for EventStoreSink {
 
     async fn emit_batch(&self, batch: &[Outgoing]) -> Emitted {
         let Some(first) = batch.first() else { return Emitted::default() };
+        if self.is_closed() {
+            return Emitted { accepted: 0, stopped: Some(SinkError::Closed) };
+        }
         let source = source(first.buffer_id);
         let Decoded { mut events, mut poison } = decode(batch);
         loop {
@@ -67,6 +84,9 @@ impl AuditSink for EventStoreSink {
     }
 
     async fn last_kept(&self, buffer: BufferId) -> Result<LastKept, SinkError> {
+        if self.is_closed() {
+            return Err(SinkError::Closed);
+        }
         match self.store.cursor(&source(buffer)).await {
             Ok(0) => Ok(LastKept::Nothing),
             Ok(seq) => Ok(LastKept::At { seq, event_id: None }),

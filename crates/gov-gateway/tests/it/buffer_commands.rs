@@ -5,9 +5,8 @@ use serde_json::Value;
 
 use crate::process::{Place, Ran};
 
-/// A sink that nobody listens for, and an end that does not wait for it.
-const AWAY: &str =
-    "log.flush_timeout = \"0s\"\n[buffer]\nsink = \"http\"\nurl = \"http://127.0.0.1:9/\"\n";
+/// A sink that nobody listens for.
+const AWAY: &str = "[buffer]\nsink = \"http\"\nurl = \"http://127.0.0.1:9/\"\n";
 
 fn items(ran: &Ran) -> Vec<Value> {
     assert_eq!(ran.code, 0, "{ran:?}");

@@ -116,8 +116,9 @@ impl Receiver for It {
     }
 
     async fn closed(&self) -> Arc<dyn AuditSink> {
-        self.store.store.close().await;
-        self.open().await
+        let sink = EventStoreSink::new(Arc::clone(&self.store) as _);
+        sink.close();
+        Arc::new(sink)
     }
 }
 
