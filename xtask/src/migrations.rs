@@ -19,6 +19,7 @@ use crate::workspace::{self, File};
 /// Which crate owns a component's tables. `crates/<crate>/migrations` is a symbolic link to
 /// `migrations/<component>`, so cargo packages the files with the crate.
 const OWNERS: &[(&str, &str)] = &[
+    ("audit_buffer", "gov-audit-buffer"),
     ("audit_log", "gov-deferred-audit"),
     ("escalation", "gov-escalation"),
     ("gateway", "gov-gateway"),
