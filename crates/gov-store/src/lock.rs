@@ -17,8 +17,20 @@ const FILE_NAME: &str = "lock";
 /// dies, however it dies. The file stays: whoever removed it would let two processes hold it.
 #[derive(Debug)]
 pub struct FileLock {
-    // Closing the file gives the lock back.
-    _file: File,
+    file: File,
+}
+
+/// Closing the file would give the lock back too, but not while a child that was just forked has a
+/// copy of the descriptor.
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a lock goes with its file only"
+            );
+        }
+    }
 }
 
 /// Why a file could not be locked. Whoever asks says what the file stands for.
@@ -61,7 +73,7 @@ impl FileLock {
             Err(TryLockError::Error(source)) => return Err(source.into()),
         }
         note_holder(&mut file)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
