@@ -18,8 +18,8 @@ use super::{appends::appends, events::events};
 
 /// Events a second to a server as it comes, and to one that syncs each write.
 pub(crate) fn to_nats(bench: Bench, runtime: &Runtime) {
-    let settings = [("sync_interval 2m", ""), ("sync_interval always", "sync_interval: always")];
-    for (name, setting) in settings {
+    let always = "jetstream { sync_interval: always }";
+    for (name, setting) in [("sync_interval 2m", ""), ("sync_interval always", always)] {
         for (payload, size) in [(300, "300 B"), (8 << 10, "8 KiB")] {
             let dir = tempfile::tempdir().unwrap();
             // One block: a second one would take the first one's place.
