@@ -22,10 +22,7 @@ pub(crate) fn to_nats(bench: Bench, runtime: &Runtime) {
     for (name, setting) in [("sync_interval 2m", ""), ("sync_interval always", always)] {
         for (payload, size) in [(300, "300 B"), (8 << 10, "8 KiB")] {
             let dir = tempfile::tempdir().unwrap();
-            // One block: a second one would take the first one's place.
-            let config =
-                format!("jetstream {{ store_dir: '{}', {setting} }}", dir.path().display());
-            let Some(server) = TestServer::start(Release::Current, dir.path(), &config) else {
+            let Some(server) = TestServer::start(Release::Current, dir.path(), setting) else {
                 return;
             };
             let count = if bench.once { 512 } else { 51_200 };

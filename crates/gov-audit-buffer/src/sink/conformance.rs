@@ -1,6 +1,6 @@
 //! The sink's contract as tests, one function a rule.
 //!
-//! A sink's test file makes one test of each rule: see [`for_each_sink_rule`], which is for every
+//! A sink's test file makes one test of each rule: see `for_each_sink_rule!`, which is for every
 //! sink, and the lists beside it, which are for those whose kind can what they ask for:
 //!
 //! | list | for sinks |

@@ -124,7 +124,17 @@ impl ApprovalStore for PgApprovalStore {
             tx.rollback().await?;
             return Ok(Fired::default());
         }
-        let fired = fire::write(&mut tx, &due, now).await?;
+        let fired = match fire::write(&mut tx, &due, now).await {
+            Ok(fired) => fired,
+            Err(error) => {
+                // Waited for: the next pass would skip what this one still has locked.
+                if let Err(error) = tx.rollback().await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "a pass that failed could not be undone by word");
+                }
+                return Err(error);
+            }
+        };
         commit(tx).await?;
         Ok(fired)
     }

@@ -6,7 +6,7 @@
 //! event, however long it took: nothing rests on the stream's memory of message ids.
 //!
 //! In an atomic batch only the first message needs that guard. Where there are no such batches,
-//! each message of a [window](super::window) has its own.
+//! each message of a window has its own.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
