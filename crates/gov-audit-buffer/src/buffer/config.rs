@@ -26,6 +26,8 @@ pub enum Overflow {
     },
     /// The oldest events that no sink can have seen make room, those of allowed actions first; an
     /// `audit.gap` takes their place. An event of an allowed action never displaces another kind.
+    /// After a restart that is none of those that waited before it: the sink may have been sent
+    /// any of them.
     DropOldest,
 }
 

@@ -6,15 +6,16 @@
 mod horizon;
 mod meeting;
 mod past;
+mod taken;
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use gov_core::{EventId, Timestamp};
+use gov_core::EventId;
 
-use self::horizon::Horizon;
+use self::{horizon::Horizon, taken::Taken};
 use super::{BufferError, EventBuffer};
 use crate::{
     Outgoing,
@@ -85,6 +86,8 @@ struct Drain<'a> {
     /// How long the sink may take for one answer.
     bound: Duration,
     progress: Progress,
+    /// What the sink took and the file does not say yet.
+    taken: Option<Taken>,
     sent: usize,
     _turn: SemaphorePermit<'a>,
 }
@@ -135,7 +138,7 @@ impl EventBuffer {
             horizon.took(self.inner.state.borrow().acked, self.inner.clock.now());
             Progress { in_touch: false, refused: None, horizon, released: 0, past: 0 }
         });
-        Some(Drain { buffer: self, sink, bound, progress, sent: 0, _turn: turn })
+        Some(Drain { buffer: self, sink, bound, progress, taken: None, sent: 0, _turn: turn })
     }
 }
 
@@ -158,17 +161,22 @@ impl Drain<'_> {
             // Nothing would be sent by which a loss is noticed.
             self.progress.in_touch = false;
         }
+        let mut ahead = Vec::new();
         loop {
             if self.buffer.is_damaged() {
                 // The file is exchanged as soon as nobody sends from it.
                 return Err(BufferError::Unavailable(Arc::new(Corrupt)).into());
             }
             if !self.progress.in_touch {
+                ahead.clear();
                 self.meet().await?;
             }
-            let batch = self.buffer.next_batch().await?;
+            let mut batch = std::mem::take(&mut ahead);
+            if batch.is_empty() {
+                batch = self.buffer.next_batch().await?;
+            }
             if !batch.is_empty() {
-                self.send(&batch).await?;
+                ahead = self.send(&batch).await?;
             } else if self.let_go().await? {
                 return Ok(());
             }
@@ -192,16 +200,32 @@ impl Drain<'_> {
         Drained { sent: self.sent, stopped }
     }
 
-    async fn send(&mut self, batch: &[Outgoing]) -> Result<(), Stopped> {
+    /// Hands `batch` to the sink, and gives what comes behind it, as far as it is read already.
+    async fn send(&mut self, batch: &[Outgoing]) -> Result<Vec<Outgoing>, Stopped> {
         self.progress.in_touch = false;
-        let Emitted { accepted, stopped } = self.emit(batch).await;
+        let end = batch.last().map_or(0, |it| it.buffer_seq);
+        let note = self.note();
+        // The disk works while the sink does.
+        let (emitted, ahead, noted) =
+            tokio::join!(self.emit(batch), self.buffer.batch_behind(end), note);
+        noted?;
+        let Emitted { accepted, stopped } = emitted;
         let (taken, rest) = batch.split_at(accepted.min(batch.len()));
         if let Some(last) = taken.last() {
             self.sent += taken.len();
-            self.took(last.buffer_seq, last.event.at).await?;
+            let at = self.buffer.inner.clock.now();
+            self.taken = Some(Taken { seq: last.buffer_seq, happened: last.event.at, at });
+        }
+        // What could not be read is read again, and then it is told.
+        let ahead = ahead.unwrap_or_default();
+        if stopped.is_some() || !rest.is_empty() || ahead.is_empty() {
+            self.note().await?;
         }
         match (stopped, rest.first()) {
-            (None, None) => self.progress.in_touch = true,
+            (None, None) => {
+                self.progress.in_touch = true;
+                return Ok(ahead);
+            }
             (Some(SinkError::Poison { reason }), Some(event)) => {
                 self.progress.in_touch = true;
                 self.refused(event, reason).await?;
@@ -211,7 +235,7 @@ impl Drain<'_> {
                 return Err(SinkError::retry("it took less than it was given").into());
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn emit(&self, batch: &[Outgoing]) -> Emitted {
@@ -222,19 +246,6 @@ impl Drain<'_> {
             emitted = self.sink.emit_batch(batch) => emitted,
             () = clock.sleep_until(clock.now() + self.bound) => late,
         }
-    }
-
-    /// The sink has everything up to `seq`, which happened at `at`.
-    async fn took(&mut self, seq: u64, at: Timestamp) -> Result<(), Stopped> {
-        let now = self.buffer.inner.clock.now();
-        self.buffer.inner.drains.meters.lag(now.since(at));
-        self.progress.horizon.took(seq, now);
-        let due = self.progress.horizon.due(now, self.sink.resend_horizon());
-        // Queued in this order, so that one commit takes both.
-        let (acknowledged, _) =
-            tokio::try_join!(self.buffer.acknowledge(seq), self.buffer.release(due))
-                .map(|((), more)| ((), more))?;
-        Ok(acknowledged)
     }
 
     /// The sink will not have `event`. It is tried again for a while, since sinks err.

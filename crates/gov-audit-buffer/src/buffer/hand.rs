@@ -64,12 +64,6 @@ impl Hand {
         // The sender is beside it: it cannot be gone.
         let _ = self.ended.subscribe().wait_for(|ended| *ended >= begun).await;
     }
-
-    /// The sink is known to have nothing behind `seq`.
-    pub(super) fn unmark(&self, seq: u64) {
-        let mut state = self.state.lock();
-        state.attempted = state.attempted.min(seq);
-    }
 }
 
 impl Drop for Touch {

@@ -44,7 +44,7 @@ impl EventBuffer {
     /// [`BufferError`]; a read can always be tried again.
     pub async fn peek(&self, limit: u32) -> Result<Vec<Outgoing>, BufferError> {
         self.inner.look_after().await;
-        self.read(u64::MAX, limit, u64::MAX).await
+        self.read(0, u64::MAX, limit, u64::MAX).await
     }
 
     /// The next events that the sink has not got, in order: to hand to it.
@@ -57,10 +57,15 @@ impl EventBuffer {
     /// [`BufferError`]; a read can always be tried again.
     pub async fn next_batch(&self) -> Result<Vec<Outgoing>, BufferError> {
         self.inner.look_after().await;
+        self.batch_behind(0).await
+    }
+
+    /// Like [`EventBuffer::next_batch`], of those behind `after`.
+    pub(crate) async fn batch_behind(&self, after: u64) -> Result<Vec<Outgoing>, BufferError> {
         let mut up_to = u64::MAX;
         loop {
             let quiet = self.inner.hand.quiet();
-            let batch = self.read(up_to, MAX_BATCH, MAX_BATCH_BYTES).await?;
+            let batch = self.read(after, up_to, MAX_BATCH, MAX_BATCH_BYTES).await?;
             let Some(last) = batch.last() else {
                 if up_to == u64::MAX {
                     return Ok(batch);
@@ -76,18 +81,12 @@ impl EventBuffer {
             // Something was being changed while it was read, and perhaps just this.
             up_to = last.buffer_seq;
             self.inner.hand.settled(begun).await;
-            let batch = self.read(up_to, MAX_BATCH, MAX_BATCH_BYTES).await?;
+            let batch = self.read(after, up_to, MAX_BATCH, MAX_BATCH_BYTES).await?;
             if !batch.is_empty() {
                 return Ok(batch);
             }
             up_to = u64::MAX;
         }
-    }
-
-    /// Says that the sink is known to have nothing behind `seq`, whatever was handed to it.
-    pub fn never_arrived(&self, seq: u64) {
-        self.inner.hand.unmark(seq);
-        self.inner.shed.lock().forget();
     }
 
     /// Marks everything up to `seq` as kept by the sink. It is still held until it is released.
@@ -213,13 +212,15 @@ impl EventBuffer {
 
     async fn read(
         &self,
+        after: u64,
         up_to: u64,
         limit: u32,
         max_bytes: u64,
     ) -> Result<Vec<Outgoing>, BufferError> {
         let rows = self.inner.read(move |connection| {
             let state = Books::open(connection)?.state;
-            let rows = sqlite::behind(connection, state.acked, up_to, limit, max_bytes)?;
+            let after = state.acked.max(after);
+            let rows = sqlite::behind(connection, after, up_to, limit, max_bytes)?;
             let out =
                 |(buffer_seq, event)| Outgoing { buffer_id: state.buffer_id, buffer_seq, event };
             Ok(rows.into_iter().map(out).collect())
