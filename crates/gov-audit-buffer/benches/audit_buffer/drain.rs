@@ -1,6 +1,9 @@
 //! What waits goes to a real NATS server, beside one publish at a time that is waited for.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_nats::jetstream::{self, stream::Config};
 use gov_audit_buffer::{
@@ -14,23 +17,30 @@ use gov_core::SystemClock;
 use gov_store::bench::{Bench, Goal, Line};
 use tokio::runtime::Runtime;
 
-use super::{appends::appends, events::events};
+use super::{appends::appends, events::events, far};
 
-/// Events a second to a server as it comes, and to one that syncs each write.
+/// Events a second to a server as it comes and to one that syncs each write, on this machine and
+/// over a network.
 pub(crate) fn to_nats(bench: Bench, runtime: &Runtime) {
     let always = "jetstream { sync_interval: always }";
+    let (near, far) = (Duration::ZERO, Duration::from_millis(1));
+    let cases = [(300, "300 B", near), (8 << 10, "8 KiB", near), (300, "300 B", far)];
     for (name, setting) in [("sync_interval 2m", ""), ("sync_interval always", always)] {
-        for (payload, size) in [(300, "300 B"), (8 << 10, "8 KiB")] {
+        for (payload, size, delay) in cases {
             let dir = tempfile::tempdir().unwrap();
             let Some(server) = TestServer::start(Release::Current, dir.path(), setting) else {
                 return;
             };
+            let url = runtime.block_on(reached(&server, delay));
             let count = if bench.once { 512 } else { 51_200 };
-            let ours = runtime.block_on(drained(&server.url(), count, payload));
+            let ours = runtime.block_on(drained(&url, count, payload));
             let singles = if bench.once { 50 } else { 4_000 };
-            let baseline = runtime.block_on(one_by_one(&server.url(), singles, payload));
+            let baseline = runtime.block_on(one_by_one(&url, singles, payload));
             bench.print(&Line {
-                case: format!("drain of {count} to NATS, {size}, {name}, beside publish and wait"),
+                case: format!(
+                    "drain of {count} to NATS {}, {size}, {name}, beside publish and wait",
+                    if delay.is_zero() { "on loopback" } else { "1 ms away" }
+                ),
                 ours,
                 baseline,
                 unit: "events/s",
@@ -38,6 +48,14 @@ pub(crate) fn to_nats(bench: Bench, runtime: &Runtime) {
             });
         }
     }
+}
+
+/// Where `server` is reached with `delay` in each direction.
+async fn reached(server: &TestServer, delay: Duration) -> String {
+    if delay.is_zero() {
+        return server.url();
+    }
+    format!("nats://127.0.0.1:{}", far::before(server.port(), delay).await)
 }
 
 async fn drained(url: &str, count: u32, payload: usize) -> f64 {
