@@ -16,26 +16,31 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     cargo, needs,
     pace::Stopwatch,
-    services::{exit_code, programs},
+    services::{POSTGRES_URL, Postgres, exit_code, programs},
     workspace,
 };
 
 /// The components that have sweeps, and their crates.
-const SWEEPS: &[(&str, &str)] =
-    &[("audit-buffer", "gov-audit-buffer"), ("deferred-audit", "gov-deferred-audit")];
+const SWEEPS: &[(&str, &str)] = &[
+    ("audit-buffer", "gov-audit-buffer"),
+    ("deferred-audit", "gov-deferred-audit"),
+    ("escalation", "gov-escalation"),
+];
 
 /// Runs the sweeps of a component, and prints range, wall time and one digest over the outcomes.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let (component, package, seeds) = parse(arguments)?;
     let tests = cargo::build_tests_of(package)?;
-    needs::ensure(&[needs::NATS, needs::PYTHON_VENV, needs::STRACE])?;
+    needs::ensure(&[needs::NATS, needs::POSTGRES, needs::PYTHON_VENV, needs::STRACE])?;
     let servers = programs()?.variables();
+    let postgres = Postgres::start()?;
     let watch = Stopwatch::start();
     let mut child = Command::new(tests)
         // Where cargo starts it too.
         .current_dir(workspace::root().join("crates").join(package))
         .args(["torture", "--ignored", "--nocapture", "--test-threads=1"])
         .env("GOV_TEST_SEEDS", seeds.to_string())
+        .env(POSTGRES_URL, postgres.url())
         .envs(servers)
         .stdout(Stdio::piped())
         .spawn()

@@ -19,8 +19,16 @@ pub struct Alarm {
     answers: watch::Sender<()>,
 }
 
+impl Default for Alarm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Alarm {
-    pub(crate) fn new() -> Self {
+    /// One that nothing rings yet.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             timers: Notify::new(),
             wakes_at: AtomicI64::new(i64::MAX),

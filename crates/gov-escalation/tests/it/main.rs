@@ -18,4 +18,5 @@ mod scheduling;
 mod sending;
 mod store;
 mod support;
+mod torture;
 mod waiting;

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use gov_core::{Clock as _, Timestamp, clock::ManualClock};
+use gov_core::{Clock as _, Timestamp, clock::ManualClock, dice::Dice};
 use gov_escalation::{
     approval::Status,
     store::{
@@ -25,70 +25,93 @@ use tokio::task::JoinSet;
 use crate::indexed;
 
 /// How many timers are due.
-const TIMERS: u32 = 1_000;
+const TIMERS: u32 = 10_000;
+
+/// So many requests wait for their commit at once.
+const WAITING: usize = 256;
 
 /// Where a process of this crate can be made to die.
 const POINTS: [&str; 2] = ["escalation-before-commit", "escalation-after-commit"];
 
 #[tokio::test]
 async fn processes_on_one_sqlite_file_fire_every_timer_once_while_one_is_killed() {
-    let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
-    let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
-    let store = Arc::new(SqliteApprovalStore::new(writer, readers));
-    share(store, "sqlite", file.path().to_str().unwrap()).await;
+    let deaths = on_sqlite(TIMERS, 0).await;
+    assert!(deaths > 0, "nobody died while there was something to do");
 }
 
 #[tokio::test]
 async fn processes_on_one_postgres_fire_every_timer_once_while_one_is_killed() {
-    let Some((pool, name)) = indexed::postgres().await else { return };
-    share(Arc::new(PgApprovalStore::new(pool)), "postgres", &name).await;
+    let Some(deaths) = on_postgres(TIMERS, 0).await else { return };
+    assert!(deaths > 0, "nobody died while there was something to do");
 }
 
-async fn share(store: Arc<dyn Backend>, role: &str, place: &str) {
+/// Fires `timers` by three processes on a fresh file, one of which dies again and again, and gives
+/// how often. The seed says where.
+pub(crate) async fn on_sqlite(timers: u32, seed: u64) -> u32 {
+    let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
+    let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
+    let store = Arc::new(SqliteApprovalStore::new(writer, readers));
+    share(store, "sqlite", file.path().to_str().unwrap(), timers, seed).await
+}
+
+/// The same on a fresh PostgreSQL; `None` where there is none.
+pub(crate) async fn on_postgres(timers: u32, seed: u64) -> Option<u32> {
+    let (pool, name) = indexed::postgres().await?;
+    Some(share(Arc::new(PgApprovalStore::new(pool)), "postgres", &name, timers, seed).await)
+}
+
+async fn share(store: Arc<dyn Backend>, role: &str, place: &str, timers: u32, seed: u64) -> u32 {
     let now = ManualClock::default().now();
+    arm(&store, timers, now).await;
+    let mut steady: Vec<Firing> = (0..2).map(|_| Firing::start(role, place, None)).collect();
+    let (mut dice, mut deaths) = (Dice::of(seed), 0);
+    while store.next_deadline().await.unwrap().is_some_and(|it| it <= now + RUNG) {
+        let point = usize::try_from(dice.roll(3)).unwrap();
+        let nth = 1 + dice.roll(3);
+        let died = if let Some(point) = POINTS.get(point) {
+            !Firing::start(role, place, Some(&format!("{point}:{nth}"))).wait()
+        } else {
+            // From outside, in the middle of whatever it does then.
+            let mut victim = Firing::start(role, place, None);
+            let fired = victim.lines.by_ref().take(usize::try_from(nth).unwrap()).count();
+            victim.child.kill().unwrap();
+            !victim.wait() && fired > 0
+        };
+        deaths += u32::from(died);
+    }
+    steady.drain(..).for_each(|it| assert!(it.wait(), "a steady process failed"));
+    check(&*store, timers, now).await;
+    deaths
+}
+
+async fn arm(store: &Arc<dyn Backend>, timers: u32, now: Timestamp) {
     let mut submits = JoinSet::new();
-    for number in 0..TIMERS {
-        let store = Arc::clone(&store);
+    for number in 0..timers {
+        let store = Arc::clone(store);
         submits.spawn(async move { store.submit(request(number), now).await });
+        if submits.len() == WAITING {
+            submits.join_next().await.unwrap().unwrap().unwrap();
+        }
     }
     while let Some(submitted) = submits.join_next().await {
         submitted.unwrap().unwrap();
     }
-    let mut steady: Vec<Firing> = (0..2).map(|_| Firing::start(role, place, None)).collect();
-    let mut deaths = 0;
-    // The one that dies: at each point, at its first passage and later ones, and from outside.
-    for nth in 1..=3 {
-        for point in POINTS {
-            let died = Firing::start(role, place, Some(&format!("{point}:{nth}"))).wait();
-            deaths += u32::from(!died);
-        }
-        let mut victim = Firing::start(role, place, None);
-        let fired = victim.lines.next();
-        victim.child.kill().unwrap();
-        deaths += u32::from(!victim.wait() && fired.is_some());
-    }
-    assert!(deaths > 0, "nobody died while there was something to do");
-    steady.drain(..).for_each(|it| assert!(it.wait(), "a steady process failed"));
-    while store.next_deadline().await.unwrap().is_some_and(|it| it <= now + RUNG) {
-        store.fire_due(now + RUNG, TIMERS).await.unwrap();
-    }
-    check(&*store, now).await;
 }
 
 /// Every approval took exactly one step, and left exactly its traces.
-async fn check(store: &dyn Backend, now: Timestamp) {
-    let approvals = store.list(&ApprovalFilter::default(), None, TIMERS + 1).await.unwrap();
-    assert_eq!(approvals.len(), TIMERS as usize);
+async fn check(store: &dyn Backend, timers: u32, now: Timestamp) {
+    let approvals = store.list(&ApprovalFilter::default(), None, timers + 1).await.unwrap();
+    assert_eq!(approvals.len(), timers as usize);
     for it in &approvals {
         assert_eq!((it.status, it.rung, it.generation), (Status::Pending, 1, 2));
         assert_eq!(it.due_at, Some(now + TIMEOUT));
     }
     let rows = store.rows_after(0, u32::MAX).await.unwrap();
-    assert!(rows.iter().map(|it| it.position).eq(1..=u64::from(3 * TIMERS)), "{}", rows.len());
+    assert!(rows.iter().map(|it| it.position).eq(1..=u64::from(3 * timers)), "{}", rows.len());
     let steps: BTreeSet<_> = rows.iter().map(|it| (it.approval_id, it.kind.clone())).collect();
     assert_eq!(steps.len(), rows.len(), "a step is in the history twice");
     let leases = store.lease_unsent(now + RUNG, LEASE, u32::MAX).await.unwrap();
-    assert_eq!(leases.len(), 2 * TIMERS as usize);
+    assert_eq!(leases.len(), 2 * timers as usize);
     let messages = leases.iter().map(|it| (it.notification.approval_id, it.notification.rung));
     assert_eq!(messages.collect::<BTreeSet<_>>().len(), leases.len(), "a message is there twice");
 }
