@@ -19,14 +19,16 @@ pub const POINTS: &[&str] = &[
     "store-after-checkpoint",
 ];
 
+/// The variable that says where.
+pub(crate) const VARIABLE: &str = "GOV_CRASH_AT";
+
 static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
 /// Aborts the process here if `GOV_CRASH_AT` says so; otherwise does nothing.
 ///
 /// The variable is read once, at the first point that is passed.
 pub fn point(name: &str) {
-    let armed =
-        ARMED.get_or_init(|| std::env::var("GOV_CRASH_AT").ok().map(|it| Armed::parse(&it)));
+    let armed = ARMED.get_or_init(|| std::env::var(VARIABLE).ok().map(|it| Armed::parse(&it)));
     if armed.as_ref().is_some_and(|it| it.strikes(name)) {
         // No destructor runs, no buffer is flushed: as near to `kill -9` as a process comes itself.
         std::process::abort();

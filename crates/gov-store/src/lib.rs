@@ -4,6 +4,8 @@ pub mod ballast;
 #[cfg(feature = "test-util")]
 pub mod bench;
 pub mod crash;
+#[cfg(feature = "test-util")]
+pub mod fault;
 #[cfg(all(feature = "test-util", any(feature = "sqlite", feature = "postgres")))]
 pub mod fresh_database;
 pub mod lock;

@@ -16,7 +16,6 @@ mod events;
 mod exported_metrics;
 mod flushing;
 mod full_disk;
-mod hurt;
 mod model;
 mod nats;
 mod owner;

@@ -1,5 +1,6 @@
 //! Long lives with much bad luck: run by `cargo xtask torture audit-buffer --seeds N`.
 
+mod hurt;
 mod life;
 mod model_stream;
 mod processes;

@@ -6,7 +6,8 @@
 
 mod checker;
 mod child;
-mod fault;
 mod letters;
 mod order;
 mod sweep;
+
+const THESE_TESTS: &str = "the fault tests of the audit queue";

@@ -1,26 +1,36 @@
 //! What the child does.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use gov_core::{AuditEventKind, Clock as _, Payload, RecordId, SystemClock};
 use gov_deferred_audit::{
     DeferredAuditQueue, Durability, FeedFollower, FollowerConfig, LogConfig, LogRecord,
     QueueConfig, SignedLog, close_and_flush_within, spawn_supervised_drainer,
 };
+use gov_store::fault::{Child, say};
 use tokio_util::sync::CancellationToken;
 
 use crate::{support::ToyLog, toy_component::Toy};
 
-/// The variable that makes a process of this binary a child: the directory to work in.
-pub(super) const DIR: &str = "GOV_TEST_TORTURE_DIR";
-
-/// The variable that says what kind of life the child leads.
-pub(super) const ROLE: &str = "GOV_TEST_TORTURE_ROLE";
+/// The test below, and where it is hurt.
+pub(super) const CHILD: Child = Child {
+    test: "torture::child::plays_the_child",
+    files: &[
+        "audit-log.spool",
+        "audit-log.spool.1",
+        "audit-log.spool.2",
+        "audit-log.spool.3",
+        "audit-log.spool.4",
+        "audit-log.db",
+        "audit-log.db-wal",
+        "toy.db",
+        "toy.db-wal",
+        "checkpoints/checkpoints.log",
+        "keys",
+        ".",
+    ],
+    calls: &["pwrite64", "write", "fdatasync", "fsync"],
+};
 
 /// Durable records only, one after the other.
 pub(super) const DURABLE: &str = "durable";
@@ -50,23 +60,16 @@ pub(super) fn id(kind: char, n: u32) -> RecordId {
 #[test]
 #[ignore = "plays the child of the other tests of this file"]
 fn plays_the_child() {
-    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let Some((dir, role)) = Child::here() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    match std::env::var(ROLE).as_deref() {
-        Ok(DURABLE) => runtime.block_on(live_durably(&dir)),
-        Ok(CRAMPED) => live_in_a_file_that_may_not_grow(&dir),
-        Ok(STUCK) => runtime.block_on(live_before_a_locked_log(&dir)),
+    match role.as_str() {
+        DURABLE => runtime.block_on(live_durably(&dir)),
+        CRAMPED => live_in_a_file_that_may_not_grow(&dir),
+        STUCK => runtime.block_on(live_before_a_locked_log(&dir)),
         _ => runtime.block_on(live(&dir)),
     }
     // What hangs on a broken disk must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
-}
-
-/// Straight to the file descriptor: what was said is said, also if the process dies next.
-pub(super) fn say(what: &str) {
-    let mut out = std::io::stdout();
-    out.write_all(format!("@{what}\n").as_bytes()).unwrap();
-    out.flush().unwrap();
 }
 
 async fn live(dir: &Path) {

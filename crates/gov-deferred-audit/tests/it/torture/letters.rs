@@ -1,11 +1,6 @@
 //! A process that dies while it disposes of dead letters: each record is in one place afterwards.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use gov_core::SystemClock;
 use gov_deferred_audit::{
@@ -13,19 +8,16 @@ use gov_deferred_audit::{
     entry::Entry,
     verify::{VerifyOptions, verify_database},
 };
+use gov_store::fault::{Child, Fault, say};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    fixture::append,
-    quarantined::quarantine,
-    support::records,
-    torture::{
-        child::{self, say},
-        fault,
-    },
-};
+use crate::{fixture::append, quarantined::quarantine, support::records};
 
-const THE_CHILD: &str = "torture::letters::plays_the_child_that_disposes_of_dead_letters";
+const CHILD: Child = Child {
+    test: "torture::letters::plays_the_child_that_disposes_of_dead_letters",
+    files: &[],
+    calls: &[],
+};
 
 /// Where the child can die, in the order in which a letter passes them.
 const POINTS: [&str; 6] = [
@@ -67,7 +59,7 @@ async fn leave(dir: &Path) -> Left {
 #[test]
 #[ignore = "plays the child of the other test of this file"]
 fn plays_the_child_that_disposes_of_dead_letters() {
-    let Some(dir) = std::env::var_os(child::DIR).map(PathBuf::from) else { return };
+    let Some((dir, _)) = Child::here() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let (log, letters) = open(&dir).await;
@@ -83,23 +75,15 @@ fn plays_the_child_that_disposes_of_dead_letters() {
     });
 }
 
-/// What the child said before it died.
-fn run(dir: &Path, point: &str, nth: u32) -> Vec<String> {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", THE_CHILD, "--ignored", "--nocapture"]);
-    command.env(child::DIR, dir).env("GOV_CRASH_AT", format!("{point}:{nth}"));
-    command.stdin(Stdio::null()).stderr(Stdio::null());
-    fault::facts(&command.output().unwrap().stdout)
-}
-
 #[tokio::test]
 async fn a_crash_while_dead_letters_are_disposed_of_leaves_each_record_in_one_place() {
     for point in POINTS {
         for nth in 1..=3 {
-            let why = format!("crash at {point} {nth}");
+            let crash = Fault::Crash { point, nth };
+            let why = crash.to_string();
             let dir = tempfile::tempdir().unwrap();
             let left = leave(dir.path()).await;
-            let said = run(dir.path(), point, nth);
+            let said = CHILD.run(dir.path(), "all", &crash);
             assert!(!said.contains(&"END".to_owned()), "{why}: it lived");
             check(dir.path(), &left, &said, &why).await;
         }

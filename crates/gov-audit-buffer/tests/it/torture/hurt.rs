@@ -7,6 +7,7 @@
 mod checker;
 mod child;
 mod exchange;
-mod fault;
 mod order;
 mod sweep;
+
+const THESE_TESTS: &str = "the fault tests of the audit buffer";

@@ -14,16 +14,25 @@ use gov_audit_buffer::{
     SinkError,
 };
 use gov_core::{AuditEvent, EventId, Payload, RecordId, SystemClock};
+use gov_store::fault::{Child, say};
 use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::events::event;
 
-/// The variable that makes a process of this binary a child: the directory to work in.
-pub(super) const DIR: &str = "GOV_TEST_HURT_DIR";
-
-/// The variable that says what kind of life the child leads.
-pub(super) const ROLE: &str = "GOV_TEST_HURT_ROLE";
+/// The test below, and where it is hurt: the sink never is.
+pub(super) const CHILD: Child = Child {
+    test: "torture::hurt::child::plays_the_child",
+    files: &[
+        "audit-buffer.db",
+        "audit-buffer.db-wal",
+        "audit-buffer.db-shm",
+        "audit-buffer.db.lock",
+        "audit-buffer.ballast",
+        ".",
+    ],
+    calls: &["pwrite64", "write", "fdatasync", "fsync", "fallocate", "ftruncate", "unlink"],
+};
 
 /// Appends only, all of one durability.
 pub(super) const DURABLE: &str = "durable";
@@ -59,23 +68,16 @@ pub(super) fn nth(n: u64) -> AuditEvent {
 #[test]
 #[ignore = "plays the child of the other tests of this folder"]
 fn plays_the_child() {
-    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let Some((dir, role)) = Child::here() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    match std::env::var(ROLE).as_deref() {
-        Ok(DURABLE) => runtime.block_on(append(&dir, Durability::Durable)),
-        Ok(SPOOLED) => runtime.block_on(append(&dir, Durability::Spooled)),
-        Ok(OPEN) => say(if open(&dir).is_ok() { "END" } else { "E open" }),
+    match role.as_str() {
+        DURABLE => runtime.block_on(append(&dir, Durability::Durable)),
+        SPOOLED => runtime.block_on(append(&dir, Durability::Spooled)),
+        OPEN => say(if open(&dir).is_ok() { "END" } else { "E open" }),
         _ => runtime.block_on(live(&dir)),
     }
     // What hangs on a broken disk must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
-}
-
-/// Straight to the file descriptor: what was said is said, also if the process dies next.
-fn say(what: &str) {
-    let mut out = std::io::stdout();
-    out.write_all(format!("@{what}\n").as_bytes()).unwrap();
-    out.flush().unwrap();
 }
 
 async fn live(dir: &Path) {

@@ -4,11 +4,9 @@ use std::{fs, path::Path};
 
 use gov_audit_buffer::buffer::CRASH_POINTS;
 use gov_core::AuditEventKind;
+use gov_store::fault::Fault;
 
-use super::{
-    child::{self, OPEN, nth, open, path},
-    fault::{self, Fault},
-};
+use super::child::{self, CHILD, OPEN, nth, open, path};
 
 #[tokio::test]
 async fn wherever_putting_a_file_aside_is_cut_short_it_is_whole_after_the_next_start() {
@@ -30,7 +28,7 @@ async fn cut_short(point: &'static str, passage: u32) {
     let garbage = vec![0xa5; 20_000];
     fs::write(path(dir.path()), &garbage).unwrap();
 
-    let said = fault::run(dir.path(), OPEN, &Fault::Crash { point, nth: passage });
+    let said = CHILD.run(dir.path(), OPEN, &Fault::Crash { point, nth: passage });
     let crashed = said.is_empty();
     assert!(crashed || said == ["END"], "{why}: {said:?}");
     // SQLite would take it for the fresh file's.
