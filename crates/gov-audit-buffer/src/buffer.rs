@@ -16,8 +16,6 @@ pub(crate) mod drain;
 mod error;
 mod file;
 mod gap;
-#[cfg(test)]
-mod half_commits;
 mod hand;
 mod intake;
 mod limits;
@@ -25,6 +23,8 @@ mod outlet;
 mod repair;
 pub(crate) mod set_aside;
 mod shed;
+#[cfg(test)]
+mod staged;
 mod status;
 
 use std::{
