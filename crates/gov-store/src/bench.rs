@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use metrics_util::debugging::{DebugValue, Snapshotter};
+
 /// What a bench is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Bench {
@@ -74,15 +76,21 @@ pub fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values.get(values.len() * percent / 100).or(values.last()).copied().unwrap_or(f64::NAN)
 }
 
-/// How often the disk is waited for by one increment of the counter `name` of this crate: once a
+/// How often the disk was waited for since the last call, as the counters of this crate say: once a
 /// durable commit, twice a checkpoint. Spooled commits wait for nothing, and count as if they did.
 #[must_use]
-pub fn fsyncs_of(name: &str) -> u64 {
-    match name {
+pub fn fsyncs(snapshots: &Snapshotter) -> u32 {
+    let waits = |name: &str| match name {
         "gov_store_commits_total" => 1,
         "gov_store_checkpoints_total" => 2,
         _ => 0,
-    }
+    };
+    let all = snapshots.snapshot().into_vec().into_iter();
+    let counted = all.map(|(key, _, _, value)| match value {
+        DebugValue::Counter(counted) => counted * waits(key.key().name()),
+        _ => 0,
+    });
+    u32::try_from(counted.sum::<u64>()).unwrap_or(u32::MAX)
 }
 
 fn round(value: f64) -> f64 {

@@ -4,8 +4,8 @@ use std::{fs::OpenOptions, io::Write as _, sync::Arc, time::Instant};
 
 use gov_audit_buffer::{BufferConfig, Durability, EventBuffer};
 use gov_core::{AuditEvent, SystemClock};
-use gov_store::bench::{Bench, Goal, Line, fsyncs_of, percentile};
-use metrics_util::debugging::{DebugValue, Snapshotter};
+use gov_store::bench::{Bench, Goal, Line, fsyncs, percentile};
+use metrics_util::debugging::Snapshotter;
 use tokio::runtime::Runtime;
 
 use super::{events::events, naive::Naive};
@@ -23,7 +23,7 @@ pub(crate) fn beside_autocommit(bench: Bench, runtime: &Runtime, snapshots: &Sna
             // Whatever was counted before does not count.
             let _ = fsyncs(snapshots);
             let durable = runtime.block_on(run(callers, count, payload, Durability::Durable));
-            let waited = fsyncs(snapshots);
+            let waited = f64::from(fsyncs(snapshots));
             let reachable = 0.6 * spooled.rate / baseline;
             let goal = |times: f64| Goal::AtLeast((times.min(reachable) * 10.0).round() / 10.0);
             bench.print(&Line {
@@ -157,14 +157,4 @@ pub(crate) async fn appends(
     }
     let count = u32::try_from(count).unwrap();
     Run { rate: f64::from(count) / started.elapsed().as_secs_f64(), spans }
-}
-
-/// Fsyncs since the last call, as gov-store counts.
-fn fsyncs(snapshots: &Snapshotter) -> f64 {
-    let all = snapshots.snapshot().into_vec();
-    let counted = all.into_iter().map(|(key, _, _, value)| match value {
-        DebugValue::Counter(counted) => counted * fsyncs_of(key.key().name()),
-        _ => 0,
-    });
-    f64::from(u32::try_from(counted.sum::<u64>()).unwrap())
 }

@@ -24,8 +24,8 @@ use gov_deferred_audit::{
     DeferredAuditQueue, LogConfig, QueueConfig, SignedLog, close_and_flush,
     spawn_supervised_drainer,
 };
-use gov_store::bench::{Bench, Goal, Line, fsyncs_of};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use gov_store::bench::{Bench, Goal, Line, fsyncs};
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 
 struct Settings {
     bench: Bench,
@@ -122,21 +122,11 @@ async fn durable(submitters: u32, records: u32, snapshots: &Snapshotter) -> (f64
         task.await.unwrap();
     }
     let took = started.elapsed().as_secs_f64();
-    let fsyncs = fsyncs(snapshots);
+    let fsyncs = f64::from(fsyncs(snapshots));
     let appended = queue.metrics().appended();
     assert_eq!(appended, u64::from(each * submitters));
     let _ = close_and_flush(&queue, supervisor).await;
     log.close().await;
     let appended = f64::from(each * submitters);
     (appended / took, fsyncs / appended * 1000.0)
-}
-
-/// Fsyncs since the last call, as gov-store counts: one a commit, two a checkpoint.
-fn fsyncs(snapshots: &Snapshotter) -> f64 {
-    let all = snapshots.snapshot().into_vec();
-    let counted = all.into_iter().map(|(key, _, _, value)| match value {
-        DebugValue::Counter(counted) => counted * fsyncs_of(key.key().name()),
-        _ => 0,
-    });
-    f64::from(u32::try_from(counted.sum::<u64>()).unwrap())
 }

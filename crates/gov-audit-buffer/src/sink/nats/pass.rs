@@ -26,10 +26,7 @@ impl Tail {
 
     /// The tail once `last` was stored behind it under the number `sequence`.
     pub(super) fn moved(self, sequence: u64, last: Option<&Outgoing>) -> Self {
-        let Some(last) = last else { return self };
-        let (buffer_id, buffer_seq) = (last.buffer_id, last.buffer_seq);
-        let mark = Mark { buffer_id, buffer_seq, event_id: last.event.id };
-        Self { sequence, mark: Some(mark) }
+        last.map_or(self, |last| Self { sequence, mark: Some(last.into()) })
     }
 
     /// `window` with a guard for each: it comes behind the one before it.

@@ -80,6 +80,12 @@ pub struct Mark {
     pub event_id: EventId,
 }
 
+impl From<&Outgoing> for Mark {
+    fn from(it: &Outgoing) -> Self {
+        Self { buffer_id: it.buffer_id, buffer_seq: it.buffer_seq, event_id: it.event.id }
+    }
+}
+
 /// One event with what must hold for it to be stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Guarded<'a> {

@@ -45,9 +45,7 @@ impl State {
     }
 
     fn store(&mut self, subject: &str, outgoing: &Outgoing) -> u64 {
-        let Outgoing { buffer_id, buffer_seq, event } = outgoing;
-        let mark = Mark { buffer_id: *buffer_id, buffer_seq: *buffer_seq, event_id: event.id };
-        self.messages.push((subject.to_owned(), Some(mark)));
+        self.messages.push((subject.to_owned(), Some(outgoing.into())));
         self.messages.len() as u64
     }
 

@@ -229,14 +229,6 @@ impl Server {
     }
 }
 
-fn mark(outgoing: &Outgoing) -> Mark {
-    Mark {
-        buffer_id: outgoing.buffer_id,
-        buffer_seq: outgoing.buffer_seq,
-        event_id: outgoing.event.id,
-    }
-}
-
 #[async_trait]
 impl JetStream for ModelStream {
     async fn offers(&self) -> Result<Offers, StreamError> {
@@ -268,7 +260,7 @@ impl JetStream for ModelStream {
         if !server.atomic {
             return Err(StreamError::NoBatches);
         }
-        let events = batch.iter().map(|it| (mark(it), after, None, false)).collect();
+        let events = batch.iter().map(|it| (Mark::from(it), after, None, false)).collect();
         let what = Late { subject: subject.to_owned(), events, atomic: true };
         let answers = server.send(what, now)?;
         answers.into_iter().last().unwrap().map(|it| it.sequence)
@@ -283,7 +275,7 @@ impl JetStream for ModelStream {
         let mut server = self.server.lock();
         let all: Vec<_> = batch
             .iter()
-            .map(|it| (mark(it.outgoing), it.after, it.after_id, it.under_id))
+            .map(|it| (Mark::from(it.outgoing), it.after, it.after_id, it.under_id))
             .collect();
         // The connection may break in the middle: two halves with fates of their own.
         let cut = usize::try_from(server.dice.roll(2 * all.len() as u64)).unwrap().min(all.len());
