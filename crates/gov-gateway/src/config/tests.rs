@@ -274,3 +274,35 @@ fn a_sink_without_its_place_and_one_with_a_password_in_it_are_refused() {
     assert_eq!(load(&file(both)).unwrap().config.buffer.url.len(), 2);
     assert!(!Config::default().buffer.is_on());
 }
+
+#[test]
+fn every_limit_of_the_buffer_is_the_documented_one_and_what_is_outside_is_refused() {
+    for (key, least, most, outside) in [
+        ("replicas", "1", "5", ["0", "6"]),
+        ("send_timeout", "100ms", "5m", ["99ms", "301s"]),
+        ("resend_horizon", "0s", "1d", ["-1s", "86401s"]),
+        ("max_rows", "10", "1000000000", ["9", "1000000001"]),
+        ("max_bytes", "2097152", "1099511627776", ["2097151", "1099511627777"]),
+        ("block_timeout", "1ms", "10s", ["0s", "10001ms"]),
+    ] {
+        let given = |value: &str| file(&format!("buffer.{key} = \"{value}\""));
+        for inside in [least, most] {
+            assert!(load(&given(inside)).is_ok(), "{key} = {inside}");
+        }
+        for outside in outside {
+            let said = problem(&given(outside));
+            let limits = format!("from {least} to {most}");
+            assert!(said.starts_with(&format!("gov.toml:1: `buffer.{key}` must be a ")), "{said}");
+            assert!(said.contains(&limits) && said.ends_with(&format!("`{outside}`")), "{said}");
+        }
+    }
+    for (key, wanted) in [
+        ("sink", "`none` or `nats` or `http` or `json-lines` or `event-store`"),
+        ("format", "`webhook` or `otlp`"),
+        ("overflow", "`reject` or `block` or `drop_oldest`"),
+    ] {
+        let said = problem(&file(&format!("buffer.{key} = \"kafka\"")));
+        let wanted = format!("`buffer.{key}` must be {wanted}; received `kafka`");
+        assert_eq!(said, format!("gov.toml:1: {wanted}"));
+    }
+}

@@ -1,11 +1,23 @@
 //! `/v1/audit/buffer`: what waits for a sink, what it refused, and what a full buffer answers.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use axum::{
+    Router,
+    http::{StatusCode, header::RETRY_AFTER},
+};
 use gov_audit_buffer::{BufferConfig, EventBuffer};
 use gov_core::{AuditEvent, AuditEventKind, Clock as _, EventId, Payload, SystemClock};
 use gov_gateway::server::Ended;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{
     check_door::{ALLOWED, REFUSED, WARNED},
@@ -103,6 +115,35 @@ async fn what_waits_for_a_sink_that_is_away_is_shown_and_left_for_the_next_start
     assert_eq!(it.stop().await.0, Ended::WorkLeft);
 }
 
+/// A sink that wants to be left alone for half an hour, until it is told otherwise.
+async fn sink() -> (String, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let open = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&open);
+    let answer = move || async move {
+        if asked.load(Ordering::SeqCst) {
+            (StatusCode::OK, [(RETRY_AFTER, "0")])
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1800")])
+        }
+    };
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, open)
+}
+
+#[tokio::test]
+async fn what_waits_for_a_sink_that_wanted_to_be_left_alone_is_tried_once_more_at_the_end() {
+    let (url, open) = sink().await;
+    let it = Running::start(&format!("[buffer]\nsink = \"http\"\nurl = \"{url}\"\n")).await;
+    it.check_command(ALLOWED).await;
+    let said = it.status_once(|it| it["running"]["breaker"] == "open").await;
+    assert!(said["waiting"].as_u64() >= Some(1), "{said}");
+    open.store(true, Ordering::SeqCst);
+    assert_eq!(it.stop().await.0, Ended::Clean);
+}
+
 #[tokio::test]
 async fn what_one_sink_did_not_get_the_next_one_gets() {
     let it = Running::start(&format!("{AWAY}log.flush_timeout = \"0s\"\n")).await;
@@ -178,16 +219,23 @@ async fn without_a_sink_there_is_no_buffer_and_the_answer_says_why() {
 async fn auditors_look_and_only_operators_send_again_or_give_up() {
     let it = Running::start(AWAY).await;
     let auditor = it.create_token(r#"{"scope":"auditor"}"#).await;
+    let operator = it.create_token(r#"{"scope":"operator"}"#).await;
     for route in ["", "/events", "/dead-letters"] {
         let path = format!("/v1/audit/buffer{route}");
-        assert_eq!(it.get(&path, &auditor).await.status, 200, "{route}");
+        for token in [&auditor, &operator, &it.admin] {
+            assert_eq!(it.get(&path, token).await.status, 200, "{route}");
+        }
         assert_eq!(it.get(&path, &it.agent).await.problem().0, 403, "{route}");
+        assert_eq!(it.get(&path, "gov_x_y").await.problem().0, 401, "{route}");
     }
     for route in ["replay", "discard"] {
         let path = format!("/v1/audit/buffer/{route}");
-        assert_eq!(it.post(&path, &auditor, r#"{"all":true}"#).await.problem().0, 403);
-        let operator = it.create_token(r#"{"scope":"operator"}"#).await;
-        assert_eq!(it.post(&path, &operator, r#"{"all":true}"#).await.json(), json!({"done": 0}));
+        for (token, status) in [(&*auditor, 403), (&it.agent, 403), ("gov_x_y", 401)] {
+            assert_eq!(it.post(&path, token, r#"{"all":true}"#).await.problem().0, status);
+        }
+        for token in [&operator, &it.admin] {
+            assert_eq!(it.post(&path, token, r#"{"all":true}"#).await.json(), json!({"done": 0}));
+        }
         for (body, field) in [
             ("{}", "body"),
             ("[]", "body"),

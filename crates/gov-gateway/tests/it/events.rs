@@ -2,17 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use gov_core::{
-    ActionDigest, AuditEventKind, Clock as _, Decision, Health as _, HealthState, Redactor,
-    clock::ManualClock,
+    ActionDigest, AuditEvent, AuditEventKind, Clock as _, Decision, Health as _, HealthState,
+    Redactor, clock::ManualClock,
 };
 use gov_gateway::{
     check::CheckRequest,
     events::{EventError, Events, EventsConfig, WAIT},
-    outlet::StoreOutlet,
+    outlet::{EventOutlet, OutletError, StoreOutlet},
     policy::Judgement,
 };
-use gov_retention::event_store::Durability;
+use gov_retention::event_store::{Appended, Durability};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +26,15 @@ struct It {
 }
 
 fn start(required: &[AuditEventKind]) -> It {
+    let store = Arc::<Double>::default();
+    let outlet = Arc::new(StoreOutlet::new(Arc::clone(&store) as _));
+    It { store, ..start_with(outlet, required) }
+}
+
+/// As [`start`], where nothing reaches the store.
+fn start_with(outlet: Arc<dyn EventOutlet>, required: &[AuditEventKind]) -> It {
     let (store, clock) = (Arc::<Double>::default(), ManualClock::default());
     let config = EventsConfig { required: required.to_vec(), ..EventsConfig::default() };
-    let outlet = Arc::new(StoreOutlet::new(Arc::clone(&store) as _));
     let events = Events::new(outlet, Arc::new(clock.clone()), config);
     It { events, store, clock }
 }
@@ -129,6 +136,43 @@ async fn an_event_that_is_not_kept_is_refused_where_it_is_required() {
     assert!(it.trouble().is_some(), "the other kind is not required");
     it.store.is(Mood::Hangs);
     assert!(matches!(it.keep_in_vain().await, Err(EventError::TooLate(WAIT))));
+}
+
+/// A buffer without room, which writes down itself what it turned away.
+#[derive(Debug)]
+struct FullOutlet;
+
+#[async_trait]
+impl EventOutlet for FullOutlet {
+    fn name(&self) -> &'static str {
+        "audit_buffer"
+    }
+
+    async fn append(&self, _: Vec<AuditEvent>, _: Durability) -> Result<(), OutletError> {
+        Err(OutletError::Full)
+    }
+
+    async fn append_from(
+        &self,
+        _: &str,
+        _: Vec<(u64, AuditEvent)>,
+    ) -> Result<Appended, OutletError> {
+        Err(OutletError::Full)
+    }
+
+    async fn cursor(&self, _: &str) -> Result<u64, OutletError> {
+        Ok(0)
+    }
+}
+
+#[tokio::test]
+async fn what_a_full_buffer_turns_away_is_not_accounted_for_a_second_time() {
+    let it = start_with(Arc::new(FullOutlet), &[AuditEventKind::ActionWarned]);
+    it.keep("ls", Decision::Allow).await.unwrap();
+    assert_eq!(it.trouble(), None, "the buffer's own gap says it");
+    assert_eq!(it.events.write_gaps().await, 0);
+    let required = it.keep("ls", warning()).await;
+    assert!(matches!(required, Err(EventError::NotTaken(OutletError::Full))), "{required:?}");
 }
 
 #[tokio::test]

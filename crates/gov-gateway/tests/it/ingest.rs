@@ -20,13 +20,16 @@ use gov_audit_buffer::{
     },
 };
 use gov_core::{AuditEvent, AuditEventKind, SystemClock};
-use gov_gateway::ingest::{Ingest, IngestConfig, IngestReport};
+use gov_gateway::ingest::{Ingest, IngestConfig, IngestError, IngestReport};
 use gov_retention::event_store::{
     AuditEventStore, EventFilter, Order, PageRequest, sqlite::SqliteEventStore,
 };
 use tokio::time::timeout;
 
-use crate::process::Place;
+use crate::{
+    event_double::{Double, Mood},
+    process::Place,
+};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -137,6 +140,27 @@ async fn what_is_trimmed_is_in_the_store_and_the_last_of_each_subject_stays() {
     store.close().await;
 }
 
+#[tokio::test]
+async fn what_the_store_did_not_keep_is_not_acknowledged_and_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = TestServer::start(Release::Current, dir.path(), "") else { return };
+    publish(&server, &events(buffer(1), 1..=300)).await;
+    let store = Arc::<Double>::default();
+    let ingest = async || {
+        let reader = ReaderConfig { ack_wait: Duration::from_secs(1), ..ReaderConfig::default() };
+        let (events, clock) = (Arc::clone(&store) as _, Arc::new(SystemClock));
+        Ingest::connect(config(&server), reader, events, clock, IngestConfig::default())
+            .await
+            .unwrap()
+    };
+    store.is(Mood::Fails);
+    let failed = timeout(PATIENCE, ingest().await.catch_up()).await.unwrap();
+    assert!(matches!(failed, Err(IngestError::Store(_))), "{failed:?}");
+    store.is(Mood::Works);
+    let report = timeout(PATIENCE, ingest().await.catch_up()).await.unwrap().unwrap();
+    assert_eq!((report.new, report.known), (300, 0));
+}
+
 /// Killed between any two steps, and once more: each event is in the store once.
 #[tokio::test]
 async fn whenever_ingest_is_killed_each_event_is_in_the_store_once() {
@@ -144,17 +168,29 @@ async fn whenever_ingest_is_killed_each_event_is_in_the_store_once() {
     let Some(server) = TestServer::start(Release::Current, dir.path(), "") else { return };
     let place = Place::new();
     let all = events(buffer(1), 1..=900);
+    publish(&server, &all[..1]).await;
+    publish_foreign(&server, "gov.audit.n-1.other", "hello");
     publish(&server, &all).await;
     let url = server.url();
     let arguments = ["ingest", "--url", &url, "--ack-wait", "1s", "--once"];
-    for crash in ["ingest-before-append", "ingest-after-append:2", "ingest-after-acknowledge"] {
+    for crash in [
+        "ingest-after-append",
+        "ingest-before-append",
+        "ingest-after-append:2",
+        "ingest-after-acknowledge",
+    ] {
         let ended = place.gov(&arguments).env("GOV_CRASH_AT", crash).output().unwrap();
         assert_eq!(ended.status.code(), None, "it outlived {crash}: {ended:?}");
     }
     let ran = place.run(&arguments);
     assert_eq!(ran.code, 0, "{ran:?}");
     let store = store(&place.data_dir().join("events")).await;
-    assert_eq!(kept(&*store).await, decoded(&all));
+    let (dead, taken_in): (Vec<_>, _) = kept(&*store)
+        .await
+        .into_iter()
+        .partition(|it| it.kind == AuditEventKind::AuditDeadLettered);
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    assert_eq!(taken_in, decoded(&all));
     store.close().await;
 }
 

@@ -40,6 +40,16 @@ async fn who_is_alive_and_ready_says_so_without_a_token() {
     assert!(reason.contains("`log.checkpoint_log`"), "{reason}");
 }
 
+#[tokio::test]
+async fn a_server_with_a_sink_names_its_buffer_among_its_parts() {
+    let it = Running::start("buffer.sink = \"json-lines\"").await;
+    let host = [format!("host: {}", it.address)];
+    let ready = http::send(it.address, "GET /readyz", &host, b"").await.json();
+    let parts = ready["parts"].as_array().unwrap().iter();
+    let names: Vec<_> = parts.map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names.iter().filter(|it| **it == "audit_buffer").count(), 1, "{names:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_metric_has_its_help_and_its_documented_name() {
     let it = Running::start("").await;
