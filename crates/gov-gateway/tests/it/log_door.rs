@@ -17,6 +17,27 @@ impl Running {
     async fn log_file(&self, name: &str, token: &str) -> Reply {
         self.get(&format!("/log/{}/{name}", self.origin()), token).await
     }
+
+    /// How many records the log's checkpoint stands for.
+    async fn log_size(&self) -> u64 {
+        let checkpoint = self.log_file("checkpoint", &self.admin).await.body;
+        checkpoint.lines().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// What the log answers while it does not grow, and its size then, which `name` may use as
+    /// `{next}`: records of what happened before are committed a moment later.
+    async fn log_file_at_rest(&self, name: &str) -> (u64, Reply) {
+        let mut size = self.log_size().await;
+        for _ in 0..256 {
+            let name = name.replace("{next}", &(size + 1).to_string());
+            let reply = self.log_file(&name, &self.admin).await;
+            let before = std::mem::replace(&mut size, self.log_size().await);
+            if before == size {
+                return (size, reply);
+            }
+        }
+        panic!("the log never rests");
+    }
 }
 
 const FILES: [&str; 5] =
@@ -96,33 +117,38 @@ async fn tiles_are_cached_for_ever_by_whom_they_are_for_and_checkpoints_by_nobod
 async fn what_there_is_not_is_said_in_so_many_words() {
     let it = Running::start("").await;
     it.check_command(REFUSED).await;
-    let checkpoint = it.log_file("checkpoint", &it.admin).await.body;
-    let size: u64 = checkpoint.lines().nth(1).unwrap().parse().unwrap();
-    assert!((1..256).contains(&size), "{checkpoint}");
-    let beyond = format!("has {size} records, and this is beyond them");
-    let no_file = "an epoch has `checkpoint`, `vkey`";
-    for (file, detail) in [
-        (format!("tile/0/000.p/{}", size + 1), &*beyond),
-        ("tile/0/000".to_owned(), &beyond),
-        ("tile/1/000.p/1".to_owned(), &beyond),
-        ("tile/63/000".to_owned(), &beyond),
-        (format!("tile/entries/000.p/{}", size + 1), &beyond),
-        (format!("proof/{}", size + 1), &beyond),
-        ("proof/0".to_owned(), &beyond),
-        ("proof/18446744073709551615".to_owned(), &beyond),
-        ("proof/01".to_owned(), no_file),
-        ("tile/0/0".to_owned(), no_file),
-        ("tile/0/000.p/256".to_owned(), no_file),
-        ("tile/0/x000/001".to_owned(), no_file),
-        ("tile/64/000".to_owned(), no_file),
-        ("tile/0/../0/000".to_owned(), no_file),
-        ("payload/000".to_owned(), no_file),
-        ("checkpoint/".to_owned(), no_file),
-        (String::new(), no_file),
+    for file in [
+        "tile/0/000.p/{next}",
+        "tile/0/000",
+        "tile/1/000.p/1",
+        "tile/63/000",
+        "tile/entries/000.p/{next}",
+        "proof/{next}",
+        "proof/0",
+        "proof/18446744073709551615",
     ] {
-        let (status, code, _, json) = it.log_file(&file, &it.admin).await.problem();
+        let (size, reply) = it.log_file_at_rest(file).await;
+        assert!((1..256).contains(&size), "{size}");
+        let (status, code, _, json) = reply.problem();
         assert_eq!((status, &*code), (404, "not-found"), "{file}: {json}");
-        assert!(json["detail"].as_str().unwrap().contains(detail), "{file}: {json}");
+        let beyond = format!("has {size} records, and this is beyond them");
+        assert!(json["detail"].as_str().unwrap().contains(&beyond), "{file}: {json}");
+    }
+    for file in [
+        "proof/01",
+        "tile/0/0",
+        "tile/0/000.p/256",
+        "tile/0/x000/001",
+        "tile/64/000",
+        "tile/0/../0/000",
+        "payload/000",
+        "checkpoint/",
+        "",
+    ] {
+        let (status, code, _, json) = it.log_file(file, &it.admin).await.problem();
+        assert_eq!((status, &*code), (404, "not-found"), "{file}: {json}");
+        let detail = json["detail"].as_str().unwrap();
+        assert!(detail.contains("an epoch has `checkpoint`, `vkey`"), "{file}: {json}");
     }
     let origin = it.origin();
     for path in [
