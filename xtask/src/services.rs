@@ -2,14 +2,9 @@
 
 mod nats;
 mod postgres;
+mod standing;
 
-use std::{
-    ffi::OsStr,
-    fs, io,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{ffi::OsStr, net::TcpListener, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -91,19 +86,4 @@ pub(crate) fn exit_code(status: std::process::ExitStatus) -> ExitCode {
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
     Ok(listener.local_addr().context("looking for a free port")?.port())
-}
-
-/// The folder and the port that an earlier `up` has noted.
-fn remembered(state: &Path) -> Result<Option<(PathBuf, u16)>> {
-    let text = match fs::read_to_string(state) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.context("reading what `up` has noted")?,
-    };
-    let mut lines = text.lines();
-    let folder = lines.next().context("a folder is missing in what `up` has noted")?;
-    let port = lines
-        .next()
-        .and_then(|it| it.parse().ok())
-        .context("a port is missing in what `up` has noted")?;
-    Ok(Some((folder.into(), port)))
 }

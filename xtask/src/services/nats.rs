@@ -4,22 +4,27 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs,
-    io::{self, BufRead as _, BufReader},
+    io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{NATS_SERVER, OLD_NATS_SERVER, free_port};
+use super::{
+    NATS_SERVER, OLD_NATS_SERVER, free_port,
+    standing::{Standing, new_folder},
+};
 use crate::{
     guard::{Guard, Guarded},
     needs::python,
     pace::wait_for,
-    workspace,
 };
+
+/// What its folder and the note of it are called after.
+const NAME: &str = "nats";
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -65,7 +70,7 @@ pub(crate) struct Nats {
 impl Nats {
     /// Starts one with an empty store, and waits until it answers.
     pub(crate) fn start(program: &Path) -> Result<Self> {
-        let folder = new_folder()?;
+        let folder = new_folder(NAME)?;
         let port = free_port()?;
         let command = server(program, &folder, port);
         let mut guard = Guard::start(&Guarded {
@@ -92,52 +97,30 @@ impl Nats {
 
 /// Starts one that outlives this program, and returns its URL; the one that is up already, if any.
 pub(super) fn up(program: &Path) -> Result<String> {
-    if let Some((_, port)) = remembered()? {
+    if let Some(standing) = Standing::noted(NAME)? {
         ensure!(
-            answers(port).is_some(),
+            answers(standing.port).is_some(),
             "the NATS of an earlier `up` does not answer; `cargo xtask services down` clears it away"
         );
-        return Ok(url(port));
+        return Ok(url(standing.port));
     }
-    let folder = new_folder()?;
-    let port = free_port()?;
-    let log = fs::File::create(folder.join("log")).context("the log of NATS")?;
-    // `setsid` takes it out of the reach of this terminal's Ctrl-C.
-    let mut child = Command::new("setsid")
-        .args(server(program, &folder, port))
-        .current_dir(&folder)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().context("the log's descriptor")?)
-        .stderr(log)
-        .spawn()
-        .context("starting NATS")?;
-    fs::create_dir_all(workspace::target()).context("the target directory")?;
-    fs::write(state_file(), format!("{}\n{port}\n", folder.display()))
-        .context("noting the server")?;
-    wait_for("NATS", START_LIMIT, || {
-        if let Some(status) = child.try_wait().context("waiting for NATS")? {
-            bail!("NATS ended at its start with {status}; its log is {}/log", folder.display());
-        }
-        Ok(answers(port))
-    })?;
-    Ok(url(port))
+    let standing = Standing { folder: new_folder(NAME)?, port: free_port()? };
+    let command = server(program, &standing.folder, standing.port);
+    standing.start(NAME, &command, START_LIMIT, |port| Ok(answers(port)))?;
+    Ok(url(standing.port))
 }
 
 /// Stops the server of `up`; false if there is none.
 pub(super) fn down() -> Result<bool> {
-    let Some((folder, port)) = remembered()? else { return Ok(false) };
+    let Some(standing) = Standing::noted(NAME)? else { return Ok(false) };
+    let port = standing.port;
     if answers(port).is_some() {
-        let pid = fs::read_to_string(folder.join("pid")).context("the process of NATS")?;
+        let pid = fs::read_to_string(standing.folder.join("pid")).context("the process of NATS")?;
         let status = Command::new("kill").arg(pid.trim()).status().context("starting kill")?;
         ensure!(status.success(), "kill {} ended with {status}", pid.trim());
         wait_for("the end of NATS", START_LIMIT, || Ok(answers(port).is_none().then_some(())))?;
     }
-    match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("removing {}", folder.display()));
-        }
-        _ => fs::remove_file(state_file()).context("forgetting the server")?,
-    }
+    standing.clear_away(NAME)?;
     Ok(true)
 }
 
@@ -148,15 +131,6 @@ fn server(program: &Path, folder: &Path, port: u16) -> Vec<OsString> {
     command.extend([folder.join("store").into(), OsStr::new("-P").to_owned()]);
     command.push(folder.join("pid").into());
     command
-}
-
-fn new_folder() -> Result<PathBuf> {
-    let output = Command::new("mktemp")
-        .args(["-d", "-t", "gov-nats-XXXXXXXX"])
-        .output()
-        .context("starting mktemp")?;
-    ensure!(output.status.success(), "mktemp: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).trim().into())
 }
 
 /// A server greets whoever connects.
@@ -171,15 +145,6 @@ fn answers(port: u16) -> Option<()> {
 
 fn url(port: u16) -> String {
     format!("nats://127.0.0.1:{port}")
-}
-
-/// Where `up` notes its folder and its port for `down`.
-fn state_file() -> PathBuf {
-    workspace::target().join("xtask-nats")
-}
-
-fn remembered() -> Result<Option<(PathBuf, u16)>> {
-    super::remembered(&state_file())
 }
 
 #[cfg(test)]

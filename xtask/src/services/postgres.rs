@@ -2,24 +2,20 @@
 
 mod cluster;
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{ffi::OsString, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use self::cluster::{Cluster, spawn};
+use self::cluster::Cluster;
 pub(crate) use self::cluster::{bin_dir, is_root};
-use super::free_port;
+use super::{free_port, standing::Standing};
 use crate::{
     guard::{Guard, Guarded},
     pace::wait_for,
-    workspace,
 };
+
+/// What its folder and the note of it are called after.
+const NAME: &str = "postgres";
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 
@@ -61,52 +57,30 @@ impl Postgres {
 
 /// Starts one that outlives this program, and returns its URL; the one that is up already, if any.
 pub(super) fn up() -> Result<String> {
-    if let Some((_, port)) = remembered()? {
+    if let Some(standing) = Standing::noted(NAME)? {
         ensure!(
-            answers(port)?.is_some(),
+            answers(standing.port)?.is_some(),
             "the server of an earlier `up` does not answer; `cargo xtask services down` clears it away"
         );
-        return Ok(url(port));
+        return Ok(url(standing.port));
     }
     let cluster = Cluster::create()?;
     let port = free_port()?;
-    // `setsid` takes it out of the reach of this terminal's Ctrl-C.
-    let mut command = vec![OsString::from("setsid")];
-    command.extend(cluster.server(port)?);
-    let log = fs::File::create(cluster.log()).context("the log of PostgreSQL")?;
-    let mut child = spawn(&command, &cluster.folder)?
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().context("the log's descriptor")?)
-        .stderr(log)
-        .spawn()
-        .context("starting PostgreSQL")?;
-    let state = state_file();
-    fs::create_dir_all(workspace::target()).context("the target directory")?;
-    fs::write(&state, format!("{}\n{port}\n", cluster.folder.display()))
-        .context("noting the server")?;
-    wait_for("PostgreSQL", START_LIMIT, || {
-        if let Some(status) = child.try_wait().context("waiting for PostgreSQL")? {
-            bail!(
-                "PostgreSQL ended at its start with {status}; its log is {}",
-                cluster.log().display()
-            );
-        }
-        answers(port)
-    })?;
+    let command = cluster.server(port)?;
+    Standing { folder: cluster.folder, port }.start(NAME, &command, START_LIMIT, answers)?;
     Ok(url(port))
 }
 
 /// Stops the server of `up`; false if there is none.
 pub(super) fn down() -> Result<bool> {
-    let Some((folder, _)) = remembered()? else { return Ok(false) };
-    let cluster = Cluster { folder };
-    if cluster.folder.join("data/postmaster.pid").exists() {
-        let data = cluster.folder.join("data");
+    let Some(standing) = Standing::noted(NAME)? else { return Ok(false) };
+    let data = standing.folder.join("data");
+    if data.join("postmaster.pid").exists() {
         let arguments = ["stop", "--silent", "--mode=immediate", "-D"].map(OsString::from);
+        let cluster = Cluster { folder: standing.folder.clone() };
         cluster.run("pg_ctl", arguments.into_iter().chain([data.into()]))?;
     }
-    cluster.remove()?;
-    fs::remove_file(state_file()).context("forgetting the server")?;
+    standing.clear_away(NAME)?;
     Ok(true)
 }
 
@@ -121,15 +95,6 @@ fn answers(port: u16) -> Result<Option<()>> {
 
 fn url(port: u16) -> String {
     format!("postgres://postgres@127.0.0.1:{port}/postgres")
-}
-
-/// Where `up` notes its folder and its port for `down`.
-fn state_file() -> PathBuf {
-    workspace::target().join("xtask-postgres")
-}
-
-fn remembered() -> Result<Option<(PathBuf, u16)>> {
-    super::remembered(&state_file())
 }
 
 #[cfg(test)]

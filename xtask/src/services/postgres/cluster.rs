@@ -1,15 +1,15 @@
 //! The files of a PostgreSQL server, and its programs.
 
 use std::{
-    env,
-    ffi::OsString,
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
+    env, ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
+
+use super::{
+    super::standing::{new_folder, remove_folder},
+    NAME,
+};
 
 /// What makes it fast, and lets many tests in at once. Tests of crashes crash our processes, not
 /// this one.
@@ -29,12 +29,7 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Makes an empty cluster in a new folder that only its user can enter.
     pub(super) fn create() -> Result<Self> {
-        let output = Command::new("mktemp")
-            .args(["-d", "-t", "gov-postgres-XXXXXXXX"])
-            .output()
-            .context("starting mktemp")?;
-        ensure!(output.status.success(), "mktemp: {}", String::from_utf8_lossy(&output.stderr));
-        let cluster = Self { folder: String::from_utf8_lossy(&output.stdout).trim().into() };
+        let cluster = Self { folder: new_folder(NAME)? };
         if let Some((uid, gid)) = other_user()? {
             std::os::unix::fs::chown(&cluster.folder, Some(uid), Some(gid))
                 .context("handing over the folder")?;
@@ -46,7 +41,7 @@ impl Cluster {
             ["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "-D"]
                 .map(OsString::from);
         if let Err(error) = cluster.run("initdb", arguments.into_iter().chain([data.into()])) {
-            cluster.remove()?;
+            remove_folder(&cluster.folder)?;
             return Err(error);
         }
         Ok(cluster)
@@ -55,16 +50,6 @@ impl Cluster {
     /// What the server says.
     pub(super) fn log(&self) -> PathBuf {
         self.folder.join("log")
-    }
-
-    /// Removes the files, if they are there.
-    pub(super) fn remove(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("removing {}", self.folder.display()))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The command line of the server.
@@ -91,7 +76,11 @@ impl Cluster {
     ) -> Result<()> {
         let mut command = as_its_user(program)?;
         command.extend(arguments);
-        let output = spawn(&command, &self.folder)?
+        let (program_file, arguments) = command.split_first().context("an empty command")?;
+        let output = Command::new(program_file)
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("HOME", &self.folder)
             .output()
             .with_context(|| format!("starting {program}"))?;
         ensure!(
@@ -101,14 +90,6 @@ impl Cluster {
         );
         Ok(())
     }
-}
-
-/// A command line as a command that starts in the folder.
-pub(super) fn spawn(command: &[OsString], folder: &Path) -> Result<Command> {
-    let (program, arguments) = command.split_first().context("an empty command")?;
-    let mut it = Command::new(program);
-    it.args(arguments).current_dir(folder).env("HOME", folder);
-    Ok(it)
 }
 
 /// A program of PostgreSQL, run as somebody who is not root, since it refuses root.
