@@ -55,7 +55,7 @@ pub struct Surroundings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenSinkError {
-    /// A file with a secret cannot be read.
+    /// A file with a secret, or with certificates, cannot be read.
     #[error("cannot read `{key}` from `{}`", path.display())]
     Secret {
         /// The key that names it.
@@ -91,8 +91,15 @@ pub enum OpenSinkError {
     #[error("`buffer.url` must hold URLs such as `nats://host:4222`")]
     Url,
     /// The configuration of NATS cannot work.
-    #[error("the sink `nats` cannot work as it is configured")]
-    Nats(#[from] NatsConfigError),
+    #[error("`{key}` must be {wanted}; received `{received}`")]
+    Nats {
+        /// The key.
+        key: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+        /// What it is; without secrets.
+        received: String,
+    },
     /// The configuration of HTTP cannot work.
     #[error(transparent)]
     Http(#[from] HttpConfigError),
@@ -102,6 +109,18 @@ pub enum OpenSinkError {
     /// The work of opening panicked: a mistake of the program.
     #[error("opening the sink panicked")]
     Panicked(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<NatsConfigError> for OpenSinkError {
+    fn from(NatsConfigError { setting, wanted, received }: NatsConfigError) -> Self {
+        let key = match setting {
+            "servers" => "buffer.url",
+            "stream" => "buffer.stream",
+            "subject_prefix" => "buffer.subject",
+            _ => "server.node",
+        };
+        Self::Nats { key, wanted, received }
+    }
 }
 
 impl Sink {

@@ -20,7 +20,7 @@ use crate::{
     data_dir::DataDir,
     ingest::{Ingest, IngestConfig, IngestError, IngestReport},
     server::StartError,
-    sinks::nats_config,
+    sinks::{OpenSinkError, nats_config},
     storage::{Kind, Storage},
 };
 
@@ -42,7 +42,7 @@ pub struct IngestCommand {
     #[arg(long, value_name = "PREFIX")]
     subject: Option<String>,
     /// What the server calls this reader; those of one name share the messages.
-    #[arg(long, value_name = "NAME", default_value = "gov-ingest")]
+    #[arg(long, value_name = "NAME", default_value = "gov-ingest", value_parser = durable_name)]
     durable: String,
     /// How long a batch may take to be kept, until it is handed out again; as in `30s`. Counts where
     /// the reader is new to the server.
@@ -87,7 +87,7 @@ impl IngestCommand {
         }
         let nats = nats_config(&config.buffer, "ingest")
             .map_err(|error| Failure::of(Exit::Usage, error))?;
-        nats.check().map_err(|error| Failure::of(Exit::Usage, error))?;
+        nats.check().map_err(|error| Failure::of(Exit::Usage, OpenSinkError::from(error)))?;
         let store = OpenStore::open(config, &self.places).await?;
         let settings = IngestConfig { trim: self.trim, ..IngestConfig::default() };
         let reader = ReaderConfig { durable: self.durable.clone(), ack_wait: self.ack_wait };
@@ -139,7 +139,9 @@ impl OpenStore {
             return Ok(Self::Shared { store: Arc::new(PgEventStore::new(pool.clone())), storage });
         }
         let dir = DataDir::open_or_create(&places.data_dir()?)?;
-        let lock = DataDirLock::acquire(dir.path()).map_err(StartError::from)?;
+        // A server has no door for this.
+        let lock = DataDirLock::acquire(dir.path())
+            .map_err(|error| Failure::of(Exit::Unreachable, error))?;
         let store = SqliteEventStore::open(&dir.events(), clock).await.map_err(StartError::from)?;
         Ok(Self::Files { store: Arc::new(store), _lock: lock })
     }
@@ -165,6 +167,15 @@ impl OpenStore {
 fn some_span(text: &str) -> Result<Duration, String> {
     let span = span::parse(text).filter(|it| !it.is_zero());
     span.ok_or_else(|| "must be a number and a unit, as in `30s`, above zero".to_owned())
+}
+
+/// NATS would not answer to another one.
+fn durable_name(text: &str) -> Result<String, String> {
+    let plain = |it: u8| it.is_ascii_graphic() && !b".*>/\\".contains(&it);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a name without spaces and without any of `.*>/\\`".to_owned())
 }
 
 /// What cannot be reached may be there later; a consumer of another kind will not change by itself.

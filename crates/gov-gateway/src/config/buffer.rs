@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use reqwest::Url;
 
-use super::{HttpFormat, Overflow, SinkKind};
+use super::{Choose as _, HttpFormat, Overflow, SinkKind};
 
 /// Section `buffer`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,10 +64,13 @@ impl Buffer {
 
     /// What each key allows and all together do not: the key, and what is wrong with it.
     pub(super) fn contradictions(&self) -> Vec<(&'static str, String)> {
-        [self.wrong_url(), self.wrong_login(), self.wrong_certificate()]
-            .into_iter()
-            .flatten()
-            .collect()
+        let wrong = [
+            self.wrong_url(),
+            self.wrong_login(),
+            self.wrong_certificate(),
+            self.login_elsewhere(),
+        ];
+        wrong.into_iter().flatten().collect()
     }
 
     /// Never repeats a URL, which may hold a password.
@@ -78,7 +81,7 @@ impl Buffer {
             SinkKind::Http => (&["http", "https"], 1),
             _ => return None,
         };
-        let sink = super::Choose::word(&self.sink);
+        let sink = self.sink.word();
         if self.url.is_empty() || self.url.len() > most {
             let wanted = if most == 1 { "one URL" } else { "one URL or more" };
             let got = self.url.len();
@@ -88,7 +91,9 @@ impl Buffer {
         }
         let read = self.url.iter().map(|it| Url::parse(it));
         for url in read {
-            let Some(url) = url.ok().filter(|it| schemes.contains(&it.scheme())) else {
+            let names_host = |it: &Url| it.host_str().is_some_and(|it| !it.is_empty());
+            let fits = |it: &Url| schemes.contains(&it.scheme()) && names_host(it);
+            let Some(url) = url.ok().filter(fits) else {
                 let schemes: Vec<_> = schemes.iter().map(|it| format!("`{it}://`")).collect();
                 let schemes = schemes.join(" or ");
                 return Some((KEY, format!("`{KEY}` must begin with {schemes} and name a host")));
@@ -123,5 +128,31 @@ impl Buffer {
             let problem = "`buffer.certificate_file` and `buffer.key_file` must come together";
             ("buffer.certificate_file", problem.to_owned())
         })
+    }
+
+    /// A proof of who we are that the sink would never show: whoever set it counts on it.
+    fn login_elsewhere(&self) -> Option<(&'static str, String)> {
+        let (other, files): (_, &[_]) = match self.sink {
+            SinkKind::Http => (
+                SinkKind::Nats,
+                &[
+                    ("buffer.password_file", &self.password_file),
+                    ("buffer.nkey_file", &self.nkey_file),
+                    ("buffer.credentials_file", &self.credentials_file),
+                    ("buffer.certificate_file", &self.certificate_file),
+                ],
+            ),
+            SinkKind::Nats => {
+                (SinkKind::Http, &[("buffer.signing_key_file", &self.signing_key_file)])
+            }
+            _ => return None,
+        };
+        let (key, _) = files.iter().find(|(_, path)| path.is_some())?;
+        let [sink, other] = [self.sink, other].map(|it| it.word());
+        let problem = format!(
+            "`{key}` is for the sink `{other}`, and `buffer.sink` = `{sink}` does not use it; \
+             remove it"
+        );
+        Some((key, problem))
     }
 }

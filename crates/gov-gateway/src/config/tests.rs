@@ -262,6 +262,18 @@ fn a_sink_without_its_place_and_one_with_a_password_in_it_are_refused() {
             "sink = \"nats\"\nurl = \"nats://me:hunter22@h\"",
             "`buffer.url` must not hold a user or a password; name files",
         ),
+        (
+            "sink = \"nats\"\nurl = \"nats://\"",
+            "`buffer.url` must begin with `nats://` or `tls://` and name a host",
+        ),
+        (
+            "sink = \"http\"\nurl = \"http://a\"\nnkey_file = \"b\"",
+            "`buffer.nkey_file` is for the sink `nats`, and `buffer.sink` = `http` does not use it",
+        ),
+        (
+            "sink = \"nats\"\nurl = \"nats://a\"\nsigning_key_file = \"b\"",
+            "`buffer.signing_key_file` is for the sink `http`, and `buffer.sink` = `nats` does not",
+        ),
         ("user = \"me\"", "`buffer.user` and `buffer.password_file` must come together"),
         ("token_file = \"a\"\nnkey_file = \"b\"", "at most one of `buffer.password_file`"),
         ("key_file = \"a\"", "`buffer.certificate_file` and `buffer.key_file` must come together"),

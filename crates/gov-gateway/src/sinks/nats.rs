@@ -5,7 +5,8 @@ use gov_audit_buffer::sink::nats::{NatsAuth, NatsConfig, NatsTls};
 use super::{OpenSinkError, secret};
 use crate::config;
 
-/// The stream that `config` names, and who we are there. Reads the files with secrets.
+/// The stream that `config` names, and who we are there. Reads the files with secrets, and looks for
+/// those of certificates.
 ///
 /// # Errors
 ///
@@ -13,6 +14,14 @@ use crate::config;
 pub fn nats_config(config: &config::Buffer, node: &str) -> Result<NatsConfig, OpenSinkError> {
     let servers = config.url.iter().map(|it| it.parse()).collect::<Result<_, _>>();
     let usual = NatsConfig::new(servers.map_err(|_| OpenSinkError::Url)?, node);
+    let certificates = [
+        ("buffer.ca_file", &config.ca_file),
+        ("buffer.certificate_file", &config.certificate_file),
+    ];
+    // They are read when a connection asks for them, which may be never, or long after the start.
+    for (key, path) in certificates {
+        path.as_deref().map_or(Ok(()), |it| secret::readable(key, it))?;
+    }
     if let Some(path) = &config.key_file {
         secret::check("buffer.key_file", path)?;
     }

@@ -26,6 +26,12 @@ pub(super) fn check(key: &'static str, path: &Path) -> Result<(), OpenSinkError>
     Ok(())
 }
 
+/// That we can read the file that `key` names.
+pub(super) fn readable(key: &'static str, path: &Path) -> Result<(), OpenSinkError> {
+    let failed = |source| OpenSinkError::Secret { key, path: path.to_owned(), source };
+    fs::File::open(path).map(drop).map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
@@ -48,5 +54,7 @@ mod tests {
         assert!(matches!(put("\n", 0o600), Err(OpenSinkError::NoSecret { .. })));
         fs::remove_file(&path).unwrap();
         assert!(matches!(read("it", &path), Err(OpenSinkError::Secret { .. })));
+        let message = readable("buffer.ca_file", &path).unwrap_err().to_string();
+        assert!(message.starts_with("cannot read `buffer.ca_file` from `"), "{message}");
     }
 }

@@ -235,4 +235,25 @@ fn without_a_stream_to_read_ingest_says_how_to_name_one() {
     place.run(&["ingest"]).failed(2, "no stream is named; set `buffer.url`");
     let ran = place.run(&["ingest", "--url", "nats://127.0.0.1:9"]);
     ran.failed(3, "cannot connect to NATS at `127.0.0.1:9`");
+    for (named, said) in [
+        (["--stream", "a b"], "`buffer.stream` must be a name without spaces and without any of"),
+        (["--subject", "a.>"], "`buffer.subject` must be words with dots between them; received"),
+    ] {
+        let ran = place.run(&[&["ingest", "--url", "nats://127.0.0.1:9"], &named[..]].concat());
+        ran.failed(2, said);
+    }
+    let ran = place.run(&["ingest", "--url", "nats://me:hunter22@h"]);
+    ran.failed(2, "`buffer.url` must be without user and password; received `h`");
+    let ran = place.run(&["ingest", "--durable", "a.b"]);
+    assert_eq!((ran.code, ran.err.contains("without any of `.*>/\\`")), (2, true), "{ran:?}");
+}
+
+#[test]
+fn beside_a_server_on_files_ingest_sends_nobody_to_a_door_that_is_not_there() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let ran = place.run(&["ingest", "--url", "nats://127.0.0.1:9"]);
+    ran.failed(3, "is in use by process");
+    assert!(!ran.err.contains("GOV_URL"), "{ran:?}");
+    drop(server);
 }
