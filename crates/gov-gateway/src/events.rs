@@ -20,12 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 mod answered;
 mod misses;
+mod notice;
 mod payload;
 mod question;
 mod view;
 
 use self::misses::Misses;
 pub use self::{
+    notice::notice,
     payload::{bounded, erased},
     question::{EventQuestion, QuestionError, UNASKED_LIMIT},
     view::{EventList, EventView},

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, error::Error};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gov_audit_buffer::{cloud_event, sink::nats::reader::Delivered};
-use gov_core::{
-    AuditEvent, AuditEventKind, EventId, Payload, RecordId, hex::Hex, payload::SALT_BYTES, text,
-};
+use gov_core::{AuditEvent, AuditEventKind, EventId, RecordId, hex::Hex, text};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+
+use crate::events::notice;
 
 /// So much of a message that is no event is kept, in bytes.
 const KEPT_BYTES: usize = 32 * 1024;
@@ -67,18 +67,9 @@ pub fn dead_letter(message: &Delivered, stream: &str, why: &Undecodable) -> Audi
         "stream_seq": seq,
         "subject": subject,
     });
-    AuditEvent {
-        // Of no record's id, and of no event's: a later build may take the message in as what it is.
-        id: EventId::of_record(RecordId::derived("ingest_dead_letter", &key)),
-        at: message.published_at(),
-        kind: AuditEventKind::AuditDeadLettered,
-        agent_id: None,
-        session_id: None,
-        team_id: None,
-        subjects,
-        trace_id: None,
-        payload: Payload::from_parts(said.to_string().into_bytes(), [0; SALT_BYTES]),
-    }
+    // Of no record's id, and of no event's: a later build may take the message in as what it is.
+    let id = EventId::of_record(RecordId::derived("ingest_dead_letter", &key));
+    notice(id, message.published_at(), AuditEventKind::AuditDeadLettered, subjects, &said)
 }
 
 /// The whole chain of causes in one bounded line.

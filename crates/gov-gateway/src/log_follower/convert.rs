@@ -2,17 +2,14 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use gov_core::{
-    ApprovalId, AuditEvent, AuditEventKind, EventId, Payload, RecordId, TeamId, Timestamp,
-    payload::SALT_BYTES,
-};
+use gov_core::{ApprovalId, AuditEvent, AuditEventKind, EventId, RecordId, TeamId, Timestamp};
 use gov_deferred_audit::{
     entry::Entry,
     signed_log::{EpochExtent, StoredRecord},
 };
 use serde_json::{json, value::RawValue};
 
-use crate::events::{bounded, erased};
+use crate::events::{bounded, erased, notice};
 
 /// A record that cannot become the event that it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,17 +77,8 @@ pub fn dead_letter(epoch: &EpochExtent, of: &Undeliverable, now: Timestamp) -> A
     let why = json!({"origin": epoch.origin, "reason": reason, "seq": seq});
     // Of no record's id: that one belongs to the event which a later build makes of it.
     let key = format!("{}/{seq}", epoch.origin);
-    AuditEvent {
-        id: EventId::of_record(RecordId::derived("audit_log_dead_letter", &key)),
-        at: at.unwrap_or(now),
-        kind: AuditEventKind::AuditDeadLettered,
-        agent_id: None,
-        session_id: None,
-        team_id: None,
-        subjects,
-        trace_id: None,
-        payload: Payload::from_parts(why.to_string().into_bytes(), [0; SALT_BYTES]),
-    }
+    let id = EventId::of_record(RecordId::derived("audit_log_dead_letter", &key));
+    notice(id, at.unwrap_or(now), AuditEventKind::AuditDeadLettered, subjects, &why)
 }
 
 /// What says that records went from the log before they could be carried here: pruned, on purpose,
@@ -102,17 +90,8 @@ pub fn pruned(epoch: &EpochExtent, first: u64, last: u64, now: Timestamp) -> Aud
         "origin": epoch.origin,
     });
     let key = format!("{}/{first}-{last}", epoch.origin);
-    AuditEvent {
-        id: EventId::of_record(RecordId::derived("audit_log_pruned_gap", &key)),
-        at: now,
-        kind: AuditEventKind::AuditGap,
-        agent_id: None,
-        session_id: None,
-        team_id: None,
-        subjects: place(epoch, last),
-        trace_id: None,
-        payload: Payload::from_parts(why.to_string().into_bytes(), [0; SALT_BYTES]),
-    }
+    let id = EventId::of_record(RecordId::derived("audit_log_pruned_gap", &key));
+    notice(id, now, AuditEventKind::AuditGap, place(epoch, last), &why)
 }
 
 fn place(epoch: &EpochExtent, seq: u64) -> BTreeMap<String, String> {
@@ -135,7 +114,7 @@ fn parsed<T: FromStr>(text: Option<String>) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use gov_core::ActionDigest;
+    use gov_core::{ActionDigest, Payload};
     use gov_deferred_audit::{LogRecord, Verdict, entry};
 
     use super::*;
