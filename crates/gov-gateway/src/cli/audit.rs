@@ -18,6 +18,7 @@ mod report;
 mod restore_tail;
 mod rotate_key;
 mod verify;
+mod which;
 
 /// `gov audit`: audit events and the signed log.
 #[derive(Debug, Subcommand)]

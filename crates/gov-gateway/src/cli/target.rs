@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Exit, Failure, Places, console};
 use crate::{
+    audit_buffer::Items,
     client::{Client, ClientError, Patience, Reply, Token, problem::Problem},
     logged::{Changed, Durability},
     offline,
@@ -111,6 +112,30 @@ pub(super) fn ask<T: DeserializeOwned>(
     call: impl Future<Output = Result<Reply, ClientError>>,
 ) -> Result<T, Failure> {
     read(offline::block_on(call)?)
+}
+
+/// At most `limit` items of a server's list at `path`, which gives at most `most` at once.
+pub(super) fn pages<T: DeserializeOwned>(
+    server: &Client,
+    path: &str,
+    limit: u64,
+    most: u64,
+) -> Result<Vec<T>, Failure> {
+    let mut items: Vec<T> = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let left = limit.saturating_sub(items.len() as u64).min(most);
+        if left == 0 {
+            return Ok(items);
+        }
+        let cursor = next.map(|it| format!("&cursor={it}")).unwrap_or_default();
+        let page: Items<T> = ask(server.get(&format!("{path}?limit={left}{cursor}")))?;
+        items.extend(page.items);
+        next = page.next;
+        if next.is_none() {
+            return Ok(items);
+        }
+    }
 }
 
 /// Reads a server's answer.

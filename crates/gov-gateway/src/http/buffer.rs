@@ -10,10 +10,10 @@ use axum::{
     http::{HeaderMap, Uri},
 };
 use gov_audit_buffer::{
-    AppendError, AuditPublisher,
+    AppendError, AuditPublisher, EventBuffer,
     buffer::{BufferError, Letters},
 };
-use gov_core::{EventId, json};
+use gov_core::{EventId, TokenId, json};
 use serde_json::Value;
 
 use super::{
@@ -88,11 +88,9 @@ pub(super) async fn replay(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<DoneView>, Problem> {
-    let actor = auth::token(&parts, &headers, &KEEPERS)?;
-    let which = letters(&body::read(&headers, body).await?)?;
-    tracing::info!(?which, by = %actor.id, "dead letters of the audit buffer are sent once more");
-    let done = served(&parts)?.publisher.buffer().replay_dead_letters(which).await?;
-    Ok(Json(DoneView { done }))
+    let (by, which, buffer) = order(&parts, &headers, body).await?;
+    tracing::info!(?which, %by, "dead letters of the audit buffer are sent once more");
+    Ok(Json(DoneView { done: buffer.replay_dead_letters(which).await? }))
 }
 
 /// Gives dead letters up.
@@ -101,11 +99,20 @@ pub(super) async fn discard(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<DoneView>, Problem> {
-    let actor = auth::token(&parts, &headers, &KEEPERS)?;
-    let which = letters(&body::read(&headers, body).await?)?;
-    tracing::warn!(?which, by = %actor.id, "dead letters of the audit buffer are given up");
-    let done = served(&parts)?.publisher.buffer().discard_dead_letters(which).await?;
-    Ok(Json(DoneView { done }))
+    let (by, which, buffer) = order(&parts, &headers, body).await?;
+    tracing::warn!(?which, %by, "dead letters of the audit buffer are given up");
+    Ok(Json(DoneView { done: buffer.discard_dead_letters(which).await? }))
+}
+
+/// Who asks for something to be done, to which dead letters, of which buffer.
+async fn order<'a>(
+    parts: &'a Parts,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(TokenId, Letters, &'a EventBuffer), Problem> {
+    let actor = auth::token(parts, headers, &KEEPERS)?;
+    let which = letters(&body::read(headers, body).await?)?;
+    Ok((actor.id, which, served(parts)?.publisher.buffer()))
 }
 
 fn served(parts: &Parts) -> Result<&ServedBuffer, Problem> {

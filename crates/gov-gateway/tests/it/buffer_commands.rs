@@ -56,6 +56,11 @@ fn what_waits_is_shown_at_rest_and_beside_a_server() {
     assert_eq!((ran.code, &*ran.out), (0, "dead letters sent once more: 0\n"), "{ran:?}");
     let beside = place.run(&["audit", "buffer", "replay", "--all"]);
     beside.failed(3, "a server runs on these files; ask it over HTTP");
+    let ran = place.run(&["audit", "buffer", "salvage", "any"]);
+    ran.failed(3, "is in use by process");
+    assert!(!ran.err.contains("GOV_URL"), "no server has a door for that: {ran:?}");
+    let unsaid = place.run(&["audit", "buffer", "discard"]);
+    assert_eq!((unsaid.code, unsaid.err.contains("<ID|--all>")), (2, true), "{unsaid:?}");
     let unknown = "evt_00000000000000000000000000000001";
     let ran = place.run_with(&asking, &["audit", "buffer", "discard", unknown]);
     assert_eq!(ran.code, 1, "an id that names none: {ran:?}");
@@ -87,6 +92,21 @@ fn a_secret_that_others_can_read_stops_the_start_with_the_way_out() {
 }
 
 #[test]
+fn certificates_that_are_not_there_stop_the_start_also_where_no_tls_is_asked_for() {
+    let place = Place::new();
+    for key in ["ca_file", "certificate_file"] {
+        let text = format!(
+            "[buffer]\nsink = \"nats\"\nurl = \"nats://127.0.0.1:9\"\n{key} = \"/none/x\"\n{}",
+            if key == "ca_file" { "" } else { "key_file = \"/none/y\"\n" }
+        );
+        let config = place.write("gov.toml", &text);
+        let ran = place.serve_in_vain(&["--config", config.to_str().unwrap()]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains(&format!("cannot read `buffer.{key}` from `/none/x`")), "{ran:?}");
+    }
+}
+
+#[test]
 fn what_can_be_read_of_a_damaged_file_is_brought_back_once() {
     let (place, config) = left();
     let before = items(&place.run(&["audit", "buffer", "peek", "--json"]));
@@ -95,6 +115,13 @@ fn what_can_be_read_of_a_damaged_file_is_brought_back_once() {
     // Its first page says what it is.
     let damaged = [&[0xff; 100], bytes.get(100..).unwrap()].concat();
     std::fs::write(&file, damaged).unwrap();
+    for show in ["status", "peek", "dead-letters"] {
+        let ran = place.run(&["audit", "buffer", show]);
+        ran.failed(
+            4,
+            "a damaged one is set aside by the next start, and `gov audit buffer salvage`",
+        );
+    }
     let server = place.serve(&["--config", &config]);
     let (_, said) = server.end(Signal::TERM);
     assert!(said.contains("corrupt"), "{said}");
@@ -113,4 +140,18 @@ fn what_can_be_read_of_a_damaged_file_is_brought_back_once() {
     assert_eq!(after[0]["kind"], "audit.gap", "{after:?}");
     let has = |id: &Value| after.iter().any(|it| it["id"] == *id);
     assert!(before.iter().all(|it| has(&it["id"])), "{after:?}");
+}
+
+#[test]
+fn a_command_that_sets_a_damaged_file_aside_says_so_and_a_file_without_events_is_no_success() {
+    let (place, _) = left();
+    let file = place.data_dir().join("audit-buffer.db");
+    std::fs::write(&file, "no database").unwrap();
+    let ran = place.run(&["audit", "buffer", "replay", "--all"]);
+    assert_eq!((ran.code, &*ran.out), (0, "dead letters sent once more: 0\n"), "{ran:?}");
+    assert!(ran.err.contains("`audit-buffer.db.corrupt-…`"), "{ran:?}");
+    let other = place.write("other", "nothing of a buffer\n").display().to_string();
+    let ran = place.run(&["audit", "buffer", "salvage", &other]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains(&format!("no event can be read from `{other}`")), "{ran:?}");
 }

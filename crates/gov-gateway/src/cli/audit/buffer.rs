@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 use gov_core::{EventId, text};
 
+use super::which::Which;
 use crate::{
     audit_buffer::{BufferLetterView, BufferView, ShippedView, WaitingView},
     cli::{
@@ -58,12 +59,8 @@ pub struct List {
 /// Which dead letters.
 #[derive(Debug, Args)]
 pub struct Letters {
-    /// Which events.
-    #[arg(value_name = "EVT", required_unless_present = "all", conflicts_with = "all")]
-    ids: Vec<EventId>,
-    /// All that there are.
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    which: Which<EventId>,
     #[command(flatten)]
     target: Target,
 }
@@ -130,7 +127,7 @@ impl Letters {
         how: fn(&Desk, Option<&[EventId]>) -> Result<u64, Failure>,
         done_to: &str,
     ) -> Outcome {
-        let ids = (!self.all).then_some(self.ids.as_slice());
+        let ids = self.which.ids();
         let done = how(&Desk::of(&self.target)?, ids)?;
         if self.target.json {
             json_line(&serde_json::json!({ "done": done }))?;

@@ -6,7 +6,7 @@ use gov_core::{RecordId, text};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{place::LogPlace, reason::Reason};
+use super::{place::LogPlace, reason::Reason, which::Which};
 use crate::{
     cli::{
         Exit, Failure, Outcome, console,
@@ -68,12 +68,8 @@ pub struct One {
 /// Hands them in again.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// Which records.
-    #[arg(value_name = "REC", required_unless_present = "all", conflicts_with = "all")]
-    ids: Vec<RecordId>,
-    /// All that there are.
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    which: Which<RecordId>,
     #[command(flatten)]
     at: At,
 }
@@ -122,9 +118,8 @@ impl One {
 
 impl Replay {
     fn run(&self) -> Outcome {
-        let ids = (!self.all).then_some(self.ids.as_slice());
         let mut still_dead = false;
-        let done = Desk::of(&self.at.place)?.replay(ids, |it| {
+        let done = Desk::of(&self.at.place)?.replay(self.which.ids(), |it| {
             still_dead |= it.seq.is_none();
             self.at.print(&it, || outcome(&it))
         })?;

@@ -8,13 +8,16 @@ use gov_audit_buffer::{
     buffer::{BufferError, Letters, OpenBufferError},
 };
 use gov_core::{EventId, SystemClock};
-use gov_store::lock::DataDirLock;
+use gov_store::{
+    lock::{DataDirLock, LockError},
+    sqlite::OpenError,
+};
 use serde_json::json;
 
 use crate::{
     audit_buffer::{BufferLetterView, BufferView, DoneView, Items, MAX_LIMIT, WaitingView},
     cli::{
-        Exit, Failure,
+        Exit, Failure, console,
         target::{self, Target},
     },
     client::Client,
@@ -22,6 +25,13 @@ use crate::{
     offline,
     server::{StartError, buffer_config},
 };
+
+const UNREAD: &str = "the audit buffer cannot be read; a damaged one is set aside by the next \
+                      start, and `gov audit buffer salvage` reads what is left of it";
+
+const SET_ASIDE: &str = "gov: the audit buffer was damaged, and is set aside as \
+                         `audit-buffer.db.corrupt-…`; `gov audit buffer salvage` reads what is \
+                         left of it";
 
 /// A server or the file.
 pub(super) enum Desk {
@@ -73,7 +83,9 @@ impl Desk {
     /// At most `limit` dead letters, the longest dead first.
     pub(super) fn dead_letters(&self, limit: u64) -> Result<Vec<BufferLetterView>, Failure> {
         match self {
-            Self::Server(server) => letters_of(server, limit),
+            Self::Server(server) => {
+                target::pages(server, "/v1/audit/buffer/dead-letters", limit, MAX_LIMIT)
+            }
             Self::File(file) => {
                 let letters = at_rest::dead_letters(&file.path()?, 0, count(limit));
                 let letters = letters.map_err(unread)?;
@@ -86,7 +98,7 @@ impl Desk {
     pub(super) fn replay(&self, ids: Option<&[EventId]>) -> Result<u64, Failure> {
         match self {
             Self::Server(server) => change(server, "replay", ids),
-            Self::File(file) => file.on_buffer(async |buffer| {
+            Self::File(file) => file.on_buffer(ask_it, async |buffer| {
                 buffer.replay_dead_letters(letters(ids)).await.map_err(not_taken)
             }),
         }
@@ -96,7 +108,7 @@ impl Desk {
     pub(super) fn discard(&self, ids: Option<&[EventId]>) -> Result<u64, Failure> {
         match self {
             Self::Server(server) => change(server, "discard", ids),
-            Self::File(file) => file.on_buffer(async |buffer| {
+            Self::File(file) => file.on_buffer(ask_it, async |buffer| {
                 buffer.discard_dead_letters(letters(ids)).await.map_err(unmoved)
             }),
         }
@@ -124,15 +136,20 @@ impl File {
         Err(Failure::new(Exit::Unreachable, what))
     }
 
-    /// Runs `work` on the buffer while no server runs.
+    /// Runs `work` on the buffer while no server runs; one that does is `in_use`.
     pub(super) fn on_buffer<T>(
         &self,
+        in_use: impl FnOnce(LockError) -> Failure,
         work: impl AsyncFnOnce(&EventBuffer) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let path = self.path()?;
-        let lock = DataDirLock::acquire(self.dir.path()).map_err(StartError::from)?;
+        let lock = DataDirLock::acquire(self.dir.path()).map_err(in_use)?;
         let opened = EventBuffer::open(&path, self.config.clone(), Arc::new(SystemClock));
         let buffer = opened.map_err(|error: OpenBufferError| StartError::from(error))?;
+        if buffer.put_aside() > 0 {
+            // Who cannot read that finds the file all the same.
+            let _ = console::error(SET_ASIDE);
+        }
         let done = offline::block_on(async {
             let done = work(&buffer).await;
             buffer.close().await;
@@ -141,6 +158,11 @@ impl File {
         drop(lock);
         done
     }
+}
+
+/// A server that has the file can be asked instead.
+fn ask_it(error: LockError) -> Failure {
+    StartError::from(error).into()
 }
 
 fn letters(ids: Option<&[EventId]>) -> Letters {
@@ -158,25 +180,6 @@ fn change(server: &Client, what: &str, ids: Option<&[EventId]>) -> Result<u64, F
     Ok(done.done)
 }
 
-fn letters_of(server: &Client, limit: u64) -> Result<Vec<BufferLetterView>, Failure> {
-    let mut letters: Vec<BufferLetterView> = Vec::new();
-    let mut next: Option<String> = None;
-    loop {
-        let left = limit.saturating_sub(letters.len() as u64).min(MAX_LIMIT);
-        if left == 0 {
-            return Ok(letters);
-        }
-        let cursor = next.map(|it| format!("&cursor={it}")).unwrap_or_default();
-        let path = format!("/v1/audit/buffer/dead-letters?limit={left}{cursor}");
-        let page: Items<BufferLetterView> = target::ask(server.get(&path))?;
-        letters.extend(page.items);
-        next = page.next;
-        if next.is_none() {
-            return Ok(letters);
-        }
-    }
-}
-
 /// What found no room can be tried again once the sink has taken something.
 pub(super) fn not_taken(error: AppendError) -> Failure {
     let exit = match error {
@@ -189,6 +192,9 @@ pub(super) fn not_taken(error: AppendError) -> Failure {
 /// A newer build's file has a code of its own.
 fn unread(error: AtRestError) -> Failure {
     match error {
+        AtRestError::Open(OpenError::Sqlite { .. }) | AtRestError::Read { .. } => {
+            Failure::because(Exit::NotJudged, UNREAD, error)
+        }
         AtRestError::Open(error) => StartError::from(OpenBufferError::from(error)).into(),
         other => Failure::of(Exit::NotJudged, other),
     }

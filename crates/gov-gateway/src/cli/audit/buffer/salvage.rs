@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gov_audit_buffer::buffer::TakeOverError;
+use gov_audit_buffer::{EventBuffer, buffer::TakeOverError};
 use serde_json::json;
 
 use super::desk::{self, File};
@@ -28,7 +28,10 @@ pub struct Salvage {
 impl Salvage {
     pub(super) fn run(&self) -> Outcome {
         let buffer = File::find(&self.target)?;
-        let done = buffer.on_buffer(async |it| it.take_over(&self.file).await.map_err(failure))?;
+        // A server has no door for this.
+        let in_use = |error| Failure::of(Exit::Unreachable, error);
+        let take_over = async |it: &EventBuffer| it.take_over(&self.file).await.map_err(failure);
+        let done = buffer.on_buffer(in_use, take_over)?;
         if self.target.json {
             json_line(&json!({ "new": done.new, "known": done.known }))?;
         } else {
@@ -36,7 +39,12 @@ impl Salvage {
             let line = format!("events brought back: {new}; brought back before: {known}");
             console::line(&line)?;
         }
-        Ok(Exit::Yes)
+        if done.new + done.known > 0 {
+            return Ok(Exit::Yes);
+        }
+        // Whoever names another file than they meant must not take its silence for an answer.
+        let what = format!("no event can be read from `{}`", self.file.display());
+        Err(Failure::new(Exit::JudgedNo, what))
     }
 }
 

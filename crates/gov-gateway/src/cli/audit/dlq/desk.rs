@@ -18,7 +18,7 @@ use super::super::{
 use crate::{
     cli::{Exit, Failure, target},
     client::Client,
-    dead_letters::{DeadLetterList, DeadLetterRow, DeadLetterView, DiscardView, ReplayView},
+    dead_letters::{DeadLetterRow, DeadLetterView, DiscardView, ReplayView},
     server::StartError,
 };
 
@@ -143,22 +143,7 @@ async fn replay_all(
 }
 
 fn list_of(server: &Client, limit: u64) -> Result<Vec<DeadLetterRow>, Failure> {
-    let mut rows: Vec<DeadLetterRow> = Vec::new();
-    let mut next: Option<String> = None;
-    loop {
-        let left = limit.saturating_sub(rows.len() as u64).min(PAGE);
-        if left == 0 {
-            return Ok(rows);
-        }
-        let cursor = next.map(|it| format!("&cursor={it}")).unwrap_or_default();
-        let page: DeadLetterList =
-            target::ask(server.get(&format!("/v1/audit/dlq?limit={left}{cursor}")))?;
-        rows.extend(page.items);
-        next = page.next;
-        if next.is_none() {
-            return Ok(rows);
-        }
-    }
+    target::pages(server, "/v1/audit/dlq", limit, PAGE)
 }
 
 fn list_in(found: &Found, limit: u64) -> Result<Vec<DeadLetterRow>, Failure> {
