@@ -69,6 +69,10 @@ pub(super) fn set_aside(
     node: &str,
     now: Timestamp,
 ) -> Result<PathBuf, OpenBufferError> {
+    // An attempt that failed half-way has its gap, and its name: another one would part what is aside.
+    if let Some(corrupt) = finish(path)? {
+        return Ok(corrupt);
+    }
     let failed = |source: Cause| OpenBufferError::SetAside { path: path.to_owned(), source };
     let stamp = free_stamp(path, now);
     let unfinished = beside(path, UNFINISHED);
@@ -204,5 +208,36 @@ fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_failed_half_way_is_brought_to_its_end_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        for part in PARTS {
+            fs::write(beside(&path, part), format!("old{part}")).unwrap();
+        }
+        let (first, second) = (Timestamp::UNIX_EPOCH, Timestamp::from_micros_clamped(1));
+        // No file can be renamed to a directory's name.
+        let stamp = free_stamp(&path, first);
+        let in_the_way = beside(&path, &format!("{CORRUPT}{stamp}-shm"));
+        fs::create_dir(&in_the_way).unwrap();
+        set_aside(&path, Lost::default(), "n-1", first).unwrap_err();
+        assert!(!beside(&path, "-wal").exists(), "a log is left without its file");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+
+        fs::remove_dir(&in_the_way).unwrap();
+        let corrupt = set_aside(&path, Lost::default(), "n-1", second).unwrap();
+        for part in PARTS {
+            let text = fs::read_to_string(beside(&corrupt, part)).unwrap();
+            assert_eq!(text, format!("old{part}"));
+        }
+        // Nothing is left that the next start would put in the fresh file's place.
+        assert_eq!(finish(&path).unwrap(), None);
     }
 }
