@@ -1,12 +1,17 @@
 //! What depends on how jobs and commits fall together, staged on the writer's thread.
 
-use std::{path::Path, sync::Arc, sync::mpsc};
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use gov_core::{AuditEvent, AuditEventKind, EventId, SystemClock, Timestamp, payload::Payload};
 use gov_store::sqlite::Sync;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{AppendError, BufferConfig, Durability, EventBuffer};
+use super::{AppendError, BufferConfig, Durability, EventBuffer, Space, drain::Past};
+use crate::sink::memory::{MemorySink, Recall};
 
 fn event(n: i64) -> AuditEvent {
     let at = Timestamp::from_micros_clamped(n);
@@ -147,5 +152,42 @@ async fn a_commit_without_the_disk_takes_nobody_along_who_asked_for_it() {
     assert!(!durable.is_finished(), "acknowledged by a commit that did not go to the disk");
     drop(next_held);
     assert_eq!(durable.await.unwrap().unwrap(), 2);
+    buffer.close().await;
+}
+
+#[tokio::test]
+async fn what_still_waits_when_the_disk_fills_up_is_refused_and_accounted_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let buffer = open(&dir.path().join("buffer.db"));
+    let (_, held) = hold(&buffer);
+    let late = queue(&buffer, 1, Durability::Durable, 1).await;
+    buffer.inner.disk.make_room();
+    drop(held);
+    let outcome = late.await.unwrap();
+    assert!(matches!(outcome, Err(AppendError::Full { missing: Space::Disk })), "{outcome:?}");
+    // It takes the ballast again, and says what is missing.
+    buffer.tend().await.unwrap();
+    let kinds: Vec<_> = buffer.peek(9).await.unwrap().into_iter().map(|it| it.event.kind).collect();
+    assert_eq!(kinds, [AuditEventKind::AuditGap]);
+    buffer.close().await;
+}
+
+#[tokio::test]
+async fn what_went_past_the_old_file_is_not_acknowledged_in_the_fresh_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let buffer = open(&dir.path().join("buffer.db"));
+    let sink = MemorySink::new();
+    // One that could be asked would say that it has nothing of the fresh file.
+    sink.recall(Recall::Nothing);
+    for n in 1..=3 {
+        let (event, bound) = (buffer.encode(&event(n)).unwrap(), Duration::from_secs(10));
+        let past = buffer.send_past(&sink, &event, Durability::Durable, bound).await;
+        assert!(matches!(past, Past::Kept), "{past:?}");
+    }
+    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    buffer.inner.disk.note_damage(&rusqlite::Error::SqliteFailure(corrupt, None));
+    // Behind the gap that tells of the exchange; both have numbers that the sink took before.
+    assert_eq!(buffer.enqueue(&event(4)).await.unwrap(), 2);
+    assert_eq!(buffer.drain_and_send(&sink).await, 2);
     buffer.close().await;
 }
