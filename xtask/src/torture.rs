@@ -112,6 +112,20 @@ mod tests {
     }
 
     #[test]
+    fn every_test_that_says_it_is_run_here_is_where_it_is_found() {
+        let says = |it: &workspace::File| {
+            it.is_rust() && it.text.contains("= \"takes minutes; run by `cargo xtask torture ")
+        };
+        let files = workspace::files().unwrap();
+        let sweeps: Vec<_> = files.iter().filter(|it| says(it)).map(|it| &*it.path).collect();
+        assert!(sweeps.len() >= SWEEPS.len(), "{sweeps:?}");
+        for path in sweeps {
+            let package = SWEEPS.iter().any(|(_, it)| path.starts_with(&format!("crates/{it}/")));
+            assert!(package && path.contains("/tests/it/torture"), "{path}");
+        }
+    }
+
+    #[test]
     fn the_order_of_the_sweeps_does_not_change_the_digest() {
         let one = "running 2 tests\ntest a ... torture a: 1\nok\ntorture b: 2\n";
         let two = "torture b: 2\nnothing of torture\ntorture a: 1\n";

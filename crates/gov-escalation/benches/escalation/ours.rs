@@ -9,8 +9,8 @@ use gov_escalation::store::{
     postgres::PgApprovalStore,
     sqlite::{self, SqliteApprovalStore},
 };
-use gov_store::fresh_database;
-use metrics_util::debugging::{DebugValue, Snapshotter};
+use gov_store::{bench::fsyncs, fresh_database};
+use metrics_util::debugging::Snapshotter;
 use sqlx::{PgPool, Row as _, postgres::PgConnectOptions};
 use tokio::task::JoinSet;
 
@@ -24,7 +24,7 @@ pub(crate) async fn on_sqlite(timers: u32, snapshots: &Snapshotter) -> Run {
     // Whatever was counted before does not count.
     let _ = fsyncs(snapshots);
     let run = fire(&*store, timers).await;
-    let fsyncs = fsyncs(snapshots);
+    let fsyncs = u64::from(fsyncs(snapshots));
     file.database.close().await;
     Run { fsyncs: Some(fsyncs), ..run }
 }
@@ -86,18 +86,4 @@ async fn fire(store: &dyn Backend, timers: u32) -> Run {
     assert_eq!(fired, timers);
     assert_eq!(store.end().await.unwrap(), 3 * u64::from(timers));
     Run { timers_per_second, commits, fsyncs: None }
-}
-
-/// Fsyncs since the last call, as gov-store counts: one a commit, two a checkpoint.
-fn fsyncs(snapshots: &Snapshotter) -> u64 {
-    let all = snapshots.snapshot().into_vec();
-    let counted = all.into_iter().map(|(key, _, _, value)| {
-        let weight = match key.key().name() {
-            "gov_store_commits_total" => 1,
-            "gov_store_checkpoints_total" => 2,
-            _ => 0,
-        };
-        if let DebugValue::Counter(counted) = value { weight * counted } else { 0 }
-    });
-    counted.sum()
 }
