@@ -15,8 +15,11 @@ use crate::{
     transition::{Change, Refusal, Step},
 };
 
+mod audit;
 #[cfg(feature = "test-util")]
 pub mod conformance;
+#[cfg(feature = "test-util")]
+pub mod damage;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -24,6 +27,8 @@ pub mod postgres;
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+pub use self::audit::{Auditing, Bounds, Findings, Mended, SetAside};
 
 /// Keeps approvals and their timers.
 ///

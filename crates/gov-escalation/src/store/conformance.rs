@@ -18,25 +18,28 @@ use gov_core::{
 };
 use serde_json::json;
 
-use super::{Applied, ApprovalStore, Fired, History, Lease, Outbox};
+use super::{
+    Applied, ApprovalStore, Auditing, Fired, History, Lease, Outbox, StoreError, damage::Damage,
+};
 use crate::{
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Verdict},
     chain::{Chain, Fallback, Rung, Span},
     transition::{Change, Refusal},
 };
 
+mod audits;
 mod history;
 mod outbox;
 mod requests;
 mod timers;
 mod uses;
 
-pub use self::{history::*, outbox::*, requests::*, timers::*, uses::*};
+pub use self::{audits::*, history::*, outbox::*, requests::*, timers::*, uses::*};
 
 /// What a rule is about: everything that a backend keeps.
-pub trait Backend: ApprovalStore + Outbox + History {}
+pub trait Backend: ApprovalStore + Outbox + History + Auditing + Damage {}
 
-impl<S: ApprovalStore + Outbox + History> Backend for S {}
+impl<S: ApprovalStore + Outbox + History + Auditing + Damage> Backend for S {}
 
 /// How long rung 0 of [`chain`] has.
 pub const RUNG: Duration = Duration::from_mins(15);
@@ -105,6 +108,19 @@ macro_rules! for_each_rule {
         $rule!(the_history_of_one_approval_is_its_own);
         $rule!(a_history_row_says_who_did_what_about_which_action);
         $rule!(the_cursor_never_goes_back);
+        $rule!(nothing_is_found_where_nothing_is_wrong);
+        $rule!(a_clock_that_was_stopped_runs_again_and_strikes_when_it_would_have);
+        $rule!(a_timer_that_was_lost_is_there_again_and_strikes_no_earlier);
+        $rule!(the_end_of_a_yes_comes_although_its_timer_was_lost);
+        $rule!(what_is_over_or_parked_can_be_read_again_and_has_no_clock);
+        $rule!(a_clock_that_should_not_run_is_stopped);
+        $rule!(a_mend_does_no_more_than_its_limit);
+        $rule!(of_concurrent_mends_each_clock_is_mended_once);
+        $rule!(what_should_have_happened_is_counted_from_its_bound_on);
+        $rule!(what_cannot_be_read_is_set_aside_and_listed_with_its_reason);
+        $rule!(an_unreadable_approval_without_a_clock_is_set_aside);
+        $rule!(what_was_discarded_is_recorded_and_can_be_asked_for_again);
+        $rule!(only_what_is_set_aside_can_be_discarded);
     };
 }
 

@@ -15,6 +15,8 @@ use crate::{
     transition::{self, Change, Step},
 };
 
+mod audit;
+
 /// A store that forgets everything when it is dropped. What it keeps is *memory*: it survives
 /// nothing.
 #[derive(Debug, Default)]
@@ -31,6 +33,7 @@ struct Tables {
     // INVARIANT: in the order of writing; what is sent is gone.
     outbox: Vec<Message>,
     cursor: u64,
+    damaged: audit::Damaged,
 }
 
 #[derive(Debug)]
@@ -90,7 +93,7 @@ impl ApprovalStore for MemoryApprovalStore {
             .filter_map(|it| it.due_at.filter(|due| *due <= now).map(|due| (due, it.id)))
             .collect();
         due.sort_unstable();
-        let mut fired = Fired::default();
+        let mut fired = tables.damaged.set_aside_due(now, limit);
         let mut steps = Vec::new();
         for (_, id) in due.into_iter().take(limit as usize) {
             let Some(approval) = tables.approvals.get(&id) else { continue };

@@ -21,7 +21,10 @@ use crate::{
 };
 
 mod approvals;
+mod audit;
 mod batch;
+#[cfg(feature = "test-util")]
+mod damage;
 mod fire;
 mod history;
 mod outbox;
@@ -31,12 +34,20 @@ use self::batch::Batch;
 /// The tables of approvals.
 pub const COMPONENT: Component = Component {
     name: "escalation",
-    migrations: &[Migration {
-        version: 1,
-        what: "escalation",
-        sql: include_str!("../../migrations/postgres/0001_escalation.sql"),
-        min_reader: 1,
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            what: "escalation",
+            sql: include_str!("../../migrations/postgres/0001_escalation.sql"),
+            min_reader: 1,
+        },
+        Migration {
+            version: 2,
+            what: "auditor",
+            sql: include_str!("../../migrations/postgres/0002_auditor.sql"),
+            min_reader: 1,
+        },
+    ],
 };
 
 /// How often a request may find its action closed while it tries to join it.

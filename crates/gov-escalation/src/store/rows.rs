@@ -14,10 +14,12 @@ use crate::{
     chain::Chain,
 };
 
+mod mend;
 mod plan;
 mod sealed;
 
 pub(super) use self::{
+    mend::{Mending, mending},
     plan::{Plan, Planned, plan},
     sealed::SealedStep,
 };

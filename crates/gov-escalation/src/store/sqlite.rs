@@ -22,6 +22,9 @@ use crate::{
 };
 
 mod approvals;
+mod audit;
+#[cfg(feature = "test-util")]
+mod damage;
 mod fire;
 mod history;
 mod outbox;
@@ -30,12 +33,20 @@ mod steps;
 /// The tables of approvals.
 pub const COMPONENT: Component = Component {
     name: "escalation",
-    migrations: &[Migration {
-        version: 1,
-        what: "escalation",
-        sql: include_str!("../../migrations/sqlite/0001_escalation.sql"),
-        min_reader: 1,
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            what: "escalation",
+            sql: include_str!("../../migrations/sqlite/0001_escalation.sql"),
+            min_reader: 1,
+        },
+        Migration {
+            version: 2,
+            what: "auditor",
+            sql: include_str!("../../migrations/sqlite/0002_auditor.sql"),
+            min_reader: 1,
+        },
+    ],
 };
 
 /// A store for one host. Clones share the file.

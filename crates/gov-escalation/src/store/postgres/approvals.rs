@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// What [`read`] reads.
-const COLUMNS: &str = "t.approval_id, a.digest, a.agent_id, a.session_id, a.team_id, a.action_kind,
+pub(super) const COLUMNS: &str =
+    "t.approval_id, a.digest, a.agent_id, a.session_id, a.team_id, a.action_kind,
     a.content, a.rule_id, a.reason, a.risk, a.policy_version, a.chain, a.submitted_at, a.status,
     a.expires_at, a.answered_by, a.answered_at, a.comment, a.consumed_at, a.consumed_under,
     a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation";
