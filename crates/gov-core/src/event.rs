@@ -207,6 +207,10 @@ kinds! {
     AgentRemoved => "agent.removed";
     /// An agent was given other owners.
     AgentOwned => "agent.owned";
+    /// A message to people was given up: nobody tries it any more.
+    NotifyGivenUp => "notify.given_up";
+    /// A receiver of messages said that it is gone: it gets none until somebody enables it.
+    NotifyDisabled => "notify.disabled";
     /// A person who may decide was added.
     PersonAdded => "person.added";
     /// A person was given other roles, or may decide again.

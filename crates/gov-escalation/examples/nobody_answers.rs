@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gov_core::{ActionDigest, AgentAction, AgentId, Clock, PersonId, Role, SystemClock};
 use gov_escalation::{
-    Approvals, DbEscalationScheduler, Directory, LogNotifier, Notifier, SchedulerConfig, Sender,
-    SenderConfig,
+    Approvals, DbEscalationScheduler, Directory, LogNotifier, SchedulerConfig, Sender,
+    SenderConfig, Target,
     approval::{ApprovalRequest, Status},
     approvals::ApprovalsConfig,
     chain::{Chain, Rung, Span},
@@ -35,7 +35,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (clock, store) = (Arc::new(SystemClock), Arc::new(MemoryApprovalStore::default()));
     let config = ApprovalsConfig::default();
     let approvals = Approvals::new(store.clone(), Arc::new(Nobody), clock.clone(), config);
-    let log: Arc<dyn Notifier> = Arc::new(LogNotifier);
 
     let (shutdown, alarm, mut tasks) =
         (CancellationToken::new(), approvals.alarm(), JoinSet::new());
@@ -46,9 +45,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         SchedulerConfig::default(),
     );
     tasks.spawn(scheduler.run(shutdown.clone()));
-    let notifiers = BTreeMap::from([("log".to_owned(), log)]);
-    let sender =
-        Sender::new(store.clone(), notifiers, clock.clone(), alarm, SenderConfig::default());
+    let targets = BTreeMap::from([("log".to_owned(), Target::new(Arc::new(LogNotifier)))]);
+    let sender = Sender::new(store.clone(), targets, clock.clone(), alarm, SenderConfig::default());
     tasks.spawn(sender.run(shutdown.clone()));
 
     let id = approvals.submit(request()?).await?.approval.id;

@@ -25,5 +25,5 @@ pub use crate::{
     directory::Directory,
     notifier::{LogNotifier, Notifier, NotifyError},
     scheduler::{DbEscalationScheduler, SchedulerConfig, TickReport},
-    sender::{SendReport, Sender, SenderConfig},
+    sender::{SendReport, Sender, SenderConfig, Target},
 };

@@ -1,6 +1,6 @@
 //! The way out: who carries a message to the people of a rung.
 
-use std::{error, fmt};
+use std::{error, fmt, time::Duration};
 
 use async_trait::async_trait;
 use gov_core::text::escape;
@@ -18,18 +18,46 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`NotifyError`] if it was not delivered: it is tried again, under the same id.
+    /// [`NotifyError`] if it was not delivered: the variant says what becomes of it.
     async fn notify(&self, notification: &Notification) -> Result<(), NotifyError>;
 }
 
 /// The message was not taken.
 #[derive(Debug, thiserror::Error)]
-#[error("notifier `{notifier}` did not take the message")]
-pub struct NotifyError {
-    /// Which notifier.
-    pub notifier: String,
-    /// What went wrong on the way.
-    pub source: Box<dyn error::Error + Send + Sync>,
+#[non_exhaustive]
+pub enum NotifyError {
+    /// It is tried again, under the same id.
+    #[error("the message was not taken")]
+    Retry {
+        /// How long the target asks to be left alone.
+        after: Option<Duration>,
+        /// What went wrong on the way.
+        source: Box<dyn error::Error + Send + Sync>,
+    },
+    /// The target is there no more: it gets nothing until somebody enables it.
+    #[error("the target is gone")]
+    Gone {
+        /// What it said.
+        source: Box<dyn error::Error + Send + Sync>,
+    },
+    /// This message will never be taken: it is given up.
+    #[error("the message will not be taken")]
+    Refused {
+        /// Why not.
+        source: Box<dyn error::Error + Send + Sync>,
+    },
+}
+
+impl NotifyError {
+    /// It is tried again by the schedule.
+    pub fn retry(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        Self::Retry { after: None, source: source.into() }
+    }
+
+    /// It is given up.
+    pub fn refused(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        Self::Refused { source: source.into() }
+    }
 }
 
 /// Writes who is asked about which approval into the log, and nothing of the action itself: what

@@ -4,31 +4,35 @@ use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Timestamp};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::error;
 
+use self::{lane::Lane, lanes::Lanes};
 use crate::{
     alarm::Alarm,
     meters::Meters,
-    notifier::{Notifier, NotifyError},
-    store::{Lease, Outbox, StoreError},
+    notifier::Notifier,
+    store::{Outbox, Pace, StoreError, Waiting},
 };
+
+mod lane;
+mod lanes;
+pub mod schedule;
 
 /// How a [`Sender`] paces itself.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderConfig {
     /// How long it sleeps at most: messages that another process wrote are seen by then.
     pub poll_interval: Duration,
-    /// How long a message is this sender's alone.
+    /// How long a message is this sender's alone. A try ends after three quarters of it at the
+    /// latest.
     pub lease: Duration,
-    /// At most this many messages a lease.
-    pub batch: u32,
-    /// How long one try may take; never longer than the lease.
-    pub attempt_timeout: Duration,
-    /// The pause after a message's first failed try, and after a failed pass; longer than
-    /// zero. It doubles.
+    /// The pauses between the tries of one message; after the last it is given up.
+    pub pauses: &'static [Duration],
+    /// A target that asks to be left alone is, for so long at most.
+    pub longest_hold: Duration,
+    /// The pause after a failed pass, and before messages that others hold are looked at again;
+    /// longer than zero. After failed passes it doubles.
     pub first_retry: Duration,
-    /// The longest pause between two tries.
-    pub longest_retry: Duration,
 }
 
 impl Default for SenderConfig {
@@ -36,12 +40,22 @@ impl Default for SenderConfig {
         Self {
             poll_interval: Duration::from_secs(5),
             lease: Duration::from_mins(1),
-            batch: 32,
-            attempt_timeout: Duration::from_secs(10),
+            pauses: schedule::STANDARD,
+            longest_hold: Duration::from_hours(24),
             first_retry: Duration::from_secs(1),
-            longest_retry: Duration::from_mins(5),
         }
     }
+}
+
+/// Where messages go, under a name of the chains.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Who carries them.
+    pub notifier: Arc<dyn Notifier>,
+    /// How fast.
+    pub pace: Pace,
+    /// How long one try may take.
+    pub timeout: Duration,
 }
 
 /// What one pass did.
@@ -51,60 +65,69 @@ pub struct SendReport {
     pub sent: u32,
     /// Messages that were not taken and will be tried again.
     pub failed: u32,
+    /// Messages that are not tried any more.
+    pub given_up: u32,
+    /// Messages whose target is disabled since it was tried.
+    pub disabled: u32,
     /// Messages whose lease another sender had taken over: it sends them again.
     pub lost: u32,
 }
 
-/// Delivers messages, each at least once and always under the same id.
+/// Delivers messages, each at least once and always under the same id. Each target has a lane of
+/// its own: one that hangs holds up nobody else.
 #[derive(Debug)]
 pub struct Sender {
     outbox: Arc<dyn Outbox>,
-    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    targets: BTreeMap<String, Target>,
     clock: Arc<dyn Clock>,
     alarm: Arc<Alarm>,
     config: SenderConfig,
-    meters: Meters,
+    meters: Arc<Meters>,
 }
 
 impl Sender {
-    /// Wires the task; [`Sender::run`] starts it. Notifiers by the names that chains give them.
+    /// Wires the task; [`Sender::run`] starts it. Targets by the names that chains give them.
     #[must_use]
     pub fn new(
         outbox: Arc<dyn Outbox>,
-        notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+        targets: BTreeMap<String, Target>,
         clock: Arc<dyn Clock>,
         alarm: Arc<Alarm>,
         config: SenderConfig,
     ) -> Self {
-        Self { outbox, notifiers, clock, alarm, config, meters: Meters::new() }
+        Self { outbox, targets, clock, alarm, config, meters: Arc::new(Meters::new()) }
     }
 
-    /// Delivers until `shutdown`. The message at hand is finished; the others of the batch are
-    /// given back.
+    /// Delivers until `shutdown`. The messages at hand are finished.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut failures = 0_u32;
+        let (mut lanes, mut failures) = (Lanes::default(), 0_u32);
         while !shutdown.is_cancelled() {
-            let outcome = self.pass(&shutdown).await;
-            log(&outcome);
+            let looked = self.start(&mut lanes, &shutdown).await;
             let now = self.clock.now();
-            let wakes_at = if let Ok((_, next)) = &outcome {
-                failures = 0;
-                let poll = now + self.config.poll_interval;
-                match *next {
-                    // Others hold it: looked at again soon, but not in a spin.
-                    Some(due) if due <= now => poll.min(now + self.config.first_retry),
-                    due => due.map_or(poll, |it| it.min(poll)),
+            let wakes_at = match &looked {
+                Ok(next) => {
+                    failures = 0;
+                    let poll = now + self.config.poll_interval;
+                    next.map_or(poll, |it| it.min(poll))
                 }
-            } else {
-                failures = failures.saturating_add(1);
-                now + self.pause(failures).min(self.config.poll_interval)
+                Err(error) => {
+                    error!(error = error as &dyn Error, "notification pass failed");
+                    failures = failures.saturating_add(1);
+                    now + self.pause(failures)
+                }
             };
             tokio::select! {
                 () = shutdown.cancelled() => (),
-                () = self.alarm.mail(), if outcome.is_ok() => (),
+                () = self.alarm.mail(), if looked.is_ok() => lanes.rest_no_more(),
+                Some(ended) = lanes.next() => {
+                    if ended.found_nothing {
+                        lanes.rest(ended.target, self.clock.now() + self.config.first_retry);
+                    }
+                }
                 () = self.clock.sleep_until(wakes_at) => (),
             }
         }
+        while lanes.next().await.is_some() {}
     }
 
     /// Delivers until nothing is left that may be tried now.
@@ -113,91 +136,81 @@ impl Sender {
     ///
     /// As from [`Outbox`]; messages that could not be marked come back when their lease runs out.
     pub async fn run_once(&self) -> Result<SendReport, StoreError> {
-        self.pass(&CancellationToken::new()).await.map(|(report, _)| report)
+        let (mut lanes, mut sum, mut failure) = (Lanes::default(), SendReport::default(), None);
+        self.start(&mut lanes, &CancellationToken::new()).await?;
+        while let Some(ended) = lanes.next().await {
+            sum.add(ended.report);
+            failure = failure.or(ended.failure);
+        }
+        failure.map_or(Ok(sum), Err)
     }
 
-    async fn pass(
+    /// Starts a lane for each target with something to send; the answer is when the next of the
+    /// others has. Asked by one read: as long as there is nothing to send, nobody takes a write
+    /// lock.
+    async fn start(
         &self,
+        lanes: &mut Lanes,
         shutdown: &CancellationToken,
-    ) -> Result<(SendReport, Option<Timestamp>), StoreError> {
-        let SenderConfig { lease, batch, .. } = self.config;
-        let mut report = SendReport::default();
-        loop {
-            // Asked first: as long as there is nothing to send, nobody takes a write lock.
-            let next = self.outbox.next_unsent().await?;
-            let now = self.clock.now();
-            if shutdown.is_cancelled() || next.is_none_or(|it| now < it) {
-                return Ok((report, next));
-            }
-            let leases = self.outbox.lease_unsent(now, lease, batch).await?;
-            if leases.is_empty() {
-                return Ok((report, next));
-            }
-            for lease in leases {
-                let now = self.clock.now();
-                let outcome = if shutdown.is_cancelled() {
-                    self.outbox.mark_failed(&lease, now).await
-                } else if lease.until <= now {
-                    // The ones before took its time: by now it may be another's.
-                    Err(StoreError::LeaseLost(lease.notification.id))
-                } else {
-                    self.send(&lease, &mut report).await
-                };
-                match outcome {
-                    Err(StoreError::LeaseLost(_)) => report.lost += 1,
-                    outcome => outcome?,
-                }
-            }
-        }
-    }
-
-    async fn send(&self, lease: &Lease, report: &mut SendReport) -> Result<(), StoreError> {
-        let bound = lease.until.min(self.clock.now() + self.config.attempt_timeout);
-        let outcome = tokio::select! {
-            outcome = self.notify(lease) => outcome,
-            () = self.clock.sleep_until(bound) => Err(failure(lease, "it takes too long")),
-        };
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let waiting = self.outbox.waiting().await?;
         let now = self.clock.now();
-        // A crash from here to the mark repeats the message, under the same id.
-        match outcome {
-            Ok(()) => {
-                self.outbox.mark_sent(lease, now).await?;
-                self.meters.sent.increment(1);
-                report.sent += 1;
+        let mut next: Option<Timestamp> = None;
+        for it in waiting {
+            if lanes.is_running(&it.target) {
+                continue;
             }
-            Err(error) => {
-                let (id, tries) = (lease.notification.id, lease.attempts.saturating_add(1));
-                warn!(%id, tries, error = &error as &dyn Error, "a notification is not delivered");
-                self.meters.failed.increment(1);
-                self.outbox.mark_failed(lease, now + self.pause(tries)).await?;
-                report.failed += 1;
+            let due = self.due_at(&it, now).max(lanes.rests_until(&it.target));
+            if due <= now {
+                lanes.start(self.lane(it.target), shutdown.clone());
+            } else {
+                next = Some(next.map_or(due, |it| it.min(due)));
             }
         }
-        Ok(())
+        Ok(next)
     }
 
-    async fn notify(&self, lease: &Lease) -> Result<(), NotifyError> {
-        match self.notifiers.get(&lease.notification.notifier) {
-            Some(notifier) => notifier.notify(&lease.notification).await,
-            None => Err(failure(lease, "no notifier has this name any more")),
+    fn due_at(&self, waiting: &Waiting, now: Timestamp) -> Timestamp {
+        let pace = self.targets.get(&waiting.target).map_or(Pace::UNLIMITED, |it| it.pace);
+        waiting.free_at.max(pace.opens_at(waiting.paid_until, now))
+    }
+
+    fn lane(&self, name: String) -> Lane {
+        Lane {
+            target: self.targets.get(&name).cloned(),
+            name,
+            outbox: Arc::clone(&self.outbox),
+            clock: Arc::clone(&self.clock),
+            config: self.config,
+            meters: Arc::clone(&self.meters),
         }
     }
 
-    /// How long to wait after that many tries.
-    fn pause(&self, tries: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(tries.saturating_sub(1));
-        self.config.first_retry.saturating_mul(doubled).min(self.config.longest_retry)
+    /// How long to wait after that many failed passes.
+    fn pause(&self, failures: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+        self.config.first_retry.saturating_mul(doubled).min(self.config.poll_interval)
     }
 }
 
-fn failure(lease: &Lease, why: &str) -> NotifyError {
-    NotifyError { notifier: lease.notification.notifier.clone(), source: why.into() }
+impl Target {
+    /// As fast as it goes, 10 s a try.
+    #[must_use]
+    pub fn new(notifier: Arc<dyn Notifier>) -> Self {
+        Self { notifier, pace: Pace::UNLIMITED, timeout: Duration::from_secs(10) }
+    }
 }
 
-fn log(outcome: &Result<(SendReport, Option<Timestamp>), StoreError>) {
-    match outcome {
-        Ok((report, _)) if *report == SendReport::default() => (),
-        Ok((report, _)) => info!(?report, "notification pass"),
-        Err(error) => error!(error = error as &dyn Error, "notification pass failed"),
+impl SendReport {
+    fn add(&mut self, other: Self) {
+        for (sum, by) in [
+            (&mut self.sent, other.sent),
+            (&mut self.failed, other.failed),
+            (&mut self.given_up, other.given_up),
+            (&mut self.disabled, other.disabled),
+            (&mut self.lost, other.lost),
+        ] {
+            *sum = sum.saturating_add(by);
+        }
     }
 }

@@ -4,14 +4,13 @@
 //! `postgres` keep it, and `conformance` is the contract as tests. A backend is done when it
 //! passes.
 
-use std::{error, fmt, time::Duration};
+use std::{error, fmt};
 
 use async_trait::async_trait;
 use gov_core::{ActionDigest, AgentId, ApprovalId, NotificationId, Timestamp};
-use uuid::Uuid;
 
 use crate::{
-    approval::{Approval, ApprovalRequest, HistoryRow, Notification, Status},
+    approval::{Approval, ApprovalRequest, HistoryRow, Status},
     transition::{Change, Refusal, Step},
 };
 
@@ -21,6 +20,7 @@ pub mod conformance;
 #[cfg(feature = "test-util")]
 pub mod damage;
 pub mod memory;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -29,6 +29,7 @@ mod rows;
 pub mod sqlite;
 
 pub use self::audit::{Auditing, Bounds, Findings, Mended, SetAside};
+pub use self::outbox::{Failure, Lane, Lease, Outbox, Pace, TargetState, Waiting};
 
 /// Keeps approvals and their timers.
 ///
@@ -161,52 +162,6 @@ impl Fired {
             *sum = sum.saturating_add(by);
         }
     }
-}
-
-/// An unsent message, held by this caller until `until`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Lease {
-    /// The message.
-    pub notification: Notification,
-    /// Proves the hold: a write with another token is refused.
-    pub token: Uuid,
-    /// When the hold ends by itself.
-    pub until: Timestamp,
-    /// How often it was leased before.
-    pub attempts: u32,
-}
-
-/// Hands out the messages that changes wrote.
-#[async_trait]
-pub trait Outbox: fmt::Debug + Send + Sync {
-    /// Leases at most `limit` unsent messages that may be tried now, in the order they were
-    /// written.
-    ///
-    /// Two concurrent callers never get the same one. A lease runs out `lease` after `now`, and
-    /// then the message can be leased again.
-    async fn lease_unsent(
-        &self,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<Lease>, StoreError>;
-
-    /// Marks a leased message as sent: nobody gets it again.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::LeaseLost`] if the lease was taken over: the new holder sends it again.
-    async fn mark_sent(&self, lease: &Lease, at: Timestamp) -> Result<(), StoreError>;
-
-    /// Gives a leased message back, to be tried at `retry_at` and not before.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::LeaseLost`] if the lease was taken over.
-    async fn mark_failed(&self, lease: &Lease, retry_at: Timestamp) -> Result<(), StoreError>;
-
-    /// When the next unsent message may be tried or its lease runs out.
-    async fn next_unsent(&self) -> Result<Option<Timestamp>, StoreError>;
 }
 
 /// Hands out the history, in order, to whoever carries it to the signed log.

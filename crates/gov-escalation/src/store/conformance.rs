@@ -19,7 +19,8 @@ use gov_core::{
 use serde_json::json;
 
 use super::{
-    Applied, ApprovalStore, Auditing, Fired, History, Lease, Outbox, StoreError, damage::Damage,
+    Applied, ApprovalStore, Auditing, Failure, Fired, History, Lane, Lease, Outbox, Pace,
+    StoreError, damage::Damage,
 };
 use crate::{
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Verdict},
@@ -31,10 +32,11 @@ mod audits;
 mod history;
 mod outbox;
 mod requests;
+mod targets;
 mod timers;
 mod uses;
 
-pub use self::{audits::*, history::*, outbox::*, requests::*, timers::*, uses::*};
+pub use self::{audits::*, history::*, outbox::*, requests::*, targets::*, timers::*, uses::*};
 
 /// What a rule is about: everything that a backend keeps.
 pub trait Backend: ApprovalStore + Outbox + History + Auditing + Damage {}
@@ -102,6 +104,16 @@ macro_rules! for_each_rule {
         $rule!(a_failed_message_waits_for_its_retry);
         $rule!(concurrent_senders_share_no_message);
         $rule!(the_next_unsent_message_is_known);
+        $rule!(a_target_gets_its_own_messages_and_no_others);
+        $rule!(a_target_waits_for_its_own_messages_only);
+        $rule!(a_message_that_is_given_up_is_over_counted_and_recorded);
+        $rule!(a_disabled_target_gets_nothing_until_it_is_enabled);
+        $rule!(a_target_is_disabled_once);
+        $rule!(a_stale_lease_gives_up_and_disables_nothing);
+        $rule!(a_target_that_asks_to_be_left_alone_is);
+        $rule!(a_target_gets_no_more_than_its_pace);
+        $rule!(concurrent_senders_share_one_pace);
+        $rule!(failures_are_counted_until_a_message_is_sent);
         $rule!(the_history_is_dense_from_one_and_in_order);
         $rule!(the_history_of_concurrent_writers_is_dense);
         $rule!(a_change_names_its_place_in_the_history);
@@ -247,8 +259,19 @@ async fn fire(store: &dyn Backend, now: Timestamp) -> Fired {
     store.fire_due(now, 100).await.unwrap()
 }
 
+/// The target of every message of [`chain`].
+const LOG: Lane<'_> = Lane { target: "log", pace: Pace::UNLIMITED };
+
 async fn lease(store: &dyn Backend, now: Timestamp) -> Vec<Lease> {
-    store.lease_unsent(now, LEASE, 100).await.unwrap()
+    lease_for(store, LOG, now).await
+}
+
+async fn lease_for(store: &dyn Backend, lane: Lane<'_>, now: Timestamp) -> Vec<Lease> {
+    store.lease_unsent(lane, now, LEASE, 100).await.unwrap()
+}
+
+async fn fail(store: &dyn Backend, lease: &Lease, retry_at: Timestamp) -> Result<(), StoreError> {
+    store.mark_failed(lease, Failure::of_message(retry_at, "no answer")).await
 }
 
 async fn rows(store: &dyn Backend) -> Vec<HistoryRow> {

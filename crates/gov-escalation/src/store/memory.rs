@@ -1,21 +1,21 @@
 //! Keeps approvals in this process's memory: for tests, and for programs that may forget them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use gov_core::{ActionDigest, ApprovalId, Timestamp};
 use parking_lot::Mutex;
-use uuid::Uuid;
 
-use super::{
-    Applied, ApprovalFilter, ApprovalStore, Fired, History, Lease, Outbox, StoreError, Submitted,
-};
+use super::{Applied, ApprovalFilter, ApprovalStore, Fired, History, StoreError, Submitted};
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Notification},
     transition::{self, Change, Step},
 };
 
 mod audit;
+mod outbox;
+
+use self::outbox::{Message, Target};
 
 /// A store that forgets everything when it is dropped. What it keeps is *memory*: it survives
 /// nothing.
@@ -32,16 +32,9 @@ struct Tables {
     history: Vec<HistoryRow>,
     // INVARIANT: in the order of writing; what is sent is gone.
     outbox: Vec<Message>,
+    targets: BTreeMap<String, Target>,
     cursor: u64,
     damaged: audit::Damaged,
-}
-
-#[derive(Debug)]
-struct Message {
-    notification: Notification,
-    try_at: Timestamp,
-    lease: Option<(Uuid, Timestamp)>,
-    attempts: u32,
 }
 
 /// A step whose history is sealed: writing it cannot fail.
@@ -137,47 +130,6 @@ impl ApprovalStore for MemoryApprovalStore {
 }
 
 #[async_trait]
-impl Outbox for MemoryApprovalStore {
-    async fn lease_unsent(
-        &self,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<Lease>, StoreError> {
-        let mut tables = self.tables.lock();
-        let free = tables.outbox.iter_mut().filter(|it| it.free_from() <= now);
-        let leases = free.take(limit as usize).map(|message| {
-            let (token, until) = (Uuid::new_v4(), now + lease);
-            let attempts = message.attempts;
-            message.lease = Some((token, until));
-            message.attempts = attempts.saturating_add(1);
-            Lease { notification: message.notification.clone(), token, until, attempts }
-        });
-        Ok(leases.collect())
-    }
-
-    async fn mark_sent(&self, lease: &Lease, _at: Timestamp) -> Result<(), StoreError> {
-        let mut tables = self.tables.lock();
-        let held = tables.held(lease)?;
-        tables.outbox.remove(held);
-        Ok(())
-    }
-
-    async fn mark_failed(&self, lease: &Lease, retry_at: Timestamp) -> Result<(), StoreError> {
-        let mut tables = self.tables.lock();
-        let held = tables.held(lease)?;
-        if let Some(message) = tables.outbox.get_mut(held) {
-            (message.lease, message.try_at) = (None, retry_at);
-        }
-        Ok(())
-    }
-
-    async fn next_unsent(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.tables.lock().outbox.iter().map(Message::free_from).min())
-    }
-}
-
-#[async_trait]
 impl History for MemoryApprovalStore {
     async fn rows_after(&self, position: u64, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
         let tables = self.tables.lock();
@@ -213,33 +165,17 @@ impl Tables {
     /// Where the last row of the change stands.
     fn write(&mut self, step: Sealed, now: Timestamp) -> u64 {
         for row in step.history {
-            let position = self.history.len() as u64 + 1;
-            self.history.push(HistoryRow { position, ..row });
+            self.remember(row);
         }
-        self.outbox.extend(step.outbox.into_iter().map(|notification| Message {
-            notification,
-            try_at: now,
-            lease: None,
-            attempts: 0,
-        }));
+        self.outbox.extend(step.outbox.into_iter().map(|it| Message::new(it, now)));
         self.approvals.insert(step.approval.id, step.approval);
         self.history.len() as u64
     }
 
-    /// Which message the lease still holds.
-    fn held(&self, lease: &Lease) -> Result<usize, StoreError> {
-        let id = lease.notification.id;
-        let mut messages = self.outbox.iter();
-        let held = messages.position(|it| {
-            it.notification.id == id && it.lease.is_some_and(|(token, _)| token == lease.token)
-        });
-        held.ok_or(StoreError::LeaseLost(id))
-    }
-}
-
-impl Message {
-    fn free_from(&self) -> Timestamp {
-        self.lease.map_or(self.try_at, |(_, until)| until)
+    /// The row gets the next position.
+    fn remember(&mut self, row: HistoryRow) {
+        let position = self.history.len() as u64 + 1;
+        self.history.push(HistoryRow { position, ..row });
     }
 }
 

@@ -28,6 +28,7 @@ mod damage;
 mod fire;
 mod history;
 mod outbox;
+mod targets;
 
 use self::batch::Batch;
 
@@ -45,6 +46,12 @@ pub const COMPONENT: Component = Component {
             version: 2,
             what: "auditor",
             sql: include_str!("../../migrations/postgres/0002_auditor.sql"),
+            min_reader: 1,
+        },
+        Migration {
+            version: 3,
+            what: "targets",
+            sql: include_str!("../../migrations/postgres/0003_targets.sql"),
             min_reader: 1,
         },
     ],

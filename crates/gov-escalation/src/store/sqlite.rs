@@ -29,6 +29,7 @@ mod fire;
 mod history;
 mod outbox;
 mod steps;
+mod targets;
 
 /// The tables of approvals.
 pub const COMPONENT: Component = Component {
@@ -44,6 +45,12 @@ pub const COMPONENT: Component = Component {
             version: 2,
             what: "auditor",
             sql: include_str!("../../migrations/sqlite/0002_auditor.sql"),
+            min_reader: 1,
+        },
+        Migration {
+            version: 3,
+            what: "targets",
+            sql: include_str!("../../migrations/sqlite/0003_targets.sql"),
             min_reader: 1,
         },
     ],

@@ -13,7 +13,7 @@ use gov_core::{Clock as _, Timestamp, clock::ManualClock, dice::Dice};
 use gov_escalation::{
     approval::Status,
     store::{
-        ApprovalFilter,
+        ApprovalFilter, Lane,
         conformance::{Backend, LEASE, RUNG, TIMEOUT, request},
         postgres::PgApprovalStore,
         sqlite::{self, SqliteApprovalStore},
@@ -110,7 +110,8 @@ async fn check(store: &dyn Backend, timers: u32, now: Timestamp) {
     assert!(rows.iter().map(|it| it.position).eq(1..=u64::from(3 * timers)), "{}", rows.len());
     let steps: BTreeSet<_> = rows.iter().map(|it| (it.approval_id, it.kind.clone())).collect();
     assert_eq!(steps.len(), rows.len(), "a step is in the history twice");
-    let leases = store.lease_unsent(now + RUNG, LEASE, u32::MAX).await.unwrap();
+    let leases =
+        store.lease_unsent(Lane::unpaced("log"), now + RUNG, LEASE, u32::MAX).await.unwrap();
     assert_eq!(leases.len(), 2 * timers as usize);
     let messages = leases.iter().map(|it| (it.notification.approval_id, it.notification.rung));
     assert_eq!(messages.collect::<BTreeSet<_>>().len(), leases.len(), "a message is there twice");

@@ -17,7 +17,7 @@ use gov_core::{
 };
 use gov_escalation::{
     Approvals, DbEscalationScheduler, Directory, Notifier, NotifyError, SchedulerConfig, Sender,
-    SenderConfig,
+    SenderConfig, Target,
     approval::{Approval, ApprovalRequest, Decider, Notification, Verdict},
     approvals::{ApprovalsConfig, DecideError, Decided, Decision},
     store::{
@@ -96,8 +96,7 @@ impl Notifier for Inbox {
             std::future::pending::<()>().await;
         }
         if self.fails.load(Ordering::SeqCst) {
-            let source = "answer lost".into();
-            return Err(NotifyError { notifier: notification.notifier.clone(), source });
+            return Err(NotifyError::retry("answer lost"));
         }
         Ok(())
     }
@@ -223,11 +222,15 @@ impl Process {
     }
 
     pub(crate) fn sender(&self) -> Sender {
-        let notifiers: BTreeMap<String, Arc<dyn Notifier>> =
-            BTreeMap::from([("log".to_owned(), self.inbox.clone() as Arc<dyn Notifier>)]);
+        self.sender_to([("log", Target::new(self.inbox.clone()))])
+    }
+
+    pub(crate) fn sender_to<const N: usize>(&self, targets: [(&str, Target); N]) -> Sender {
+        let targets = targets.map(|(name, target)| (name.to_owned(), target));
         let clock = Arc::new(self.clock.clone());
         let outbox = self.store.inner.clone();
-        Sender::new(outbox, notifiers, clock, self.approvals.alarm(), SenderConfig::default())
+        let (targets, alarm) = (BTreeMap::from(targets), self.approvals.alarm());
+        Sender::new(outbox, targets, clock, alarm, SenderConfig::default())
     }
 
     pub(crate) fn start_sender(&mut self) {

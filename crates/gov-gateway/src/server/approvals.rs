@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use gov_core::{Clock, Health, Timestamp};
 use gov_deferred_audit::{DeferredAuditQueue, FeedFollower, FollowerConfig, FollowerHandle};
 use gov_escalation::{
-    Approvals as Service, DbEscalationScheduler, LogNotifier, Notifier, SchedulerConfig, Sender,
-    SenderConfig,
+    Approvals as Service, DbEscalationScheduler, LogNotifier, SchedulerConfig, Sender,
+    SenderConfig, Target,
     approvals::ApprovalsConfig,
     chain::Fallback,
     store::{
@@ -87,7 +87,7 @@ impl Approvals {
         let health = scheduler.health();
         let sender = Sender::new(
             Arc::clone(&store) as _,
-            notifiers(),
+            targets(),
             Arc::clone(clock),
             alarm,
             SenderConfig::default(),
@@ -156,9 +156,9 @@ impl Approvals {
     }
 }
 
-/// The notifiers by the names that chains give them.
-fn notifiers() -> BTreeMap<String, Arc<dyn Notifier>> {
-    BTreeMap::from([("log".to_owned(), Arc::new(LogNotifier) as Arc<dyn Notifier>)])
+/// Where messages go, by the names that chains give them.
+fn targets() -> BTreeMap<String, Target> {
+    BTreeMap::from([("log".to_owned(), Target::new(Arc::new(LogNotifier)))])
 }
 
 /// Whoever starts a server whose silence is a yes is told so at every start.

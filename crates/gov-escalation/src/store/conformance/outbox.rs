@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{approval::Notification, store::StoreError};
+use crate::approval::Notification;
 
 /// Oldest first, also when an older one comes back after its lease.
 pub async fn messages_are_leased_in_the_order_they_were_written(store: &dyn Backend) {
@@ -15,15 +15,15 @@ pub async fn messages_are_leased_in_the_order_they_were_written(store: &dyn Back
     assert_eq!(order, wanted);
 
     // These three are the freshest rows afterwards, and still the first in order.
-    let first = store.lease_unsent(now + LEASE, LEASE, 3).await.unwrap();
-    let again = store.lease_unsent(now + LEASE * 2, LEASE, 3).await.unwrap();
+    let first = store.lease_unsent(LOG, now + LEASE, LEASE, 3).await.unwrap();
+    let again = store.lease_unsent(LOG, now + LEASE * 2, LEASE, 3).await.unwrap();
     let all = lease(store, now + LEASE * 3).await;
     for (leases, count) in [(first, 3), (again, 3), (all, 9)] {
         assert_eq!(notifications(leases), written[..count]);
     }
 }
 
-/// A rung's messages in the order of the chain's notifiers, and rungs in their order.
+/// Each notifier of a rung has its own message, and the rungs come in their order.
 pub async fn two_messages_of_one_approval_keep_their_order(store: &dyn Backend) {
     let now = ManualClock::default().now();
     let names = ["c", "a", "d", "b", "log"];
@@ -33,10 +33,12 @@ pub async fn two_messages_of_one_approval_keep_their_order(store: &dyn Backend) 
     }
     store.submit(wanted, now).await.unwrap();
     fire(store, now + RUNG).await;
-    let leases = notifications(lease(store, now + RUNG).await);
-    let told: Vec<_> = leases.iter().map(|it| (it.rung, it.notifier.as_str())).collect();
-    let wanted: Vec<_> = [0, 1].iter().flat_map(|it| names.map(|name| (*it, name))).collect();
-    assert_eq!(told, wanted);
+    for name in names {
+        let leases = lease_for(store, Lane::unpaced(name), now + RUNG).await;
+        let leases = notifications(leases);
+        let told: Vec<_> = leases.iter().map(|it| (it.rung, it.notifier.as_str())).collect();
+        assert_eq!(told, [(0, name), (1, name)]);
+    }
 }
 
 /// Everything that the receiver is shown, byte for byte.
@@ -46,7 +48,8 @@ pub async fn a_message_reads_back_as_it_was_written(store: &dyn Backend) {
     wanted.content = json!({"ünïcode": "\u{202e}\u{0}🦀", "null": null, "deep": [{"a": -0.5}]});
     wanted.chain.rungs[0].notify = vec!["chat 🦀".to_owned()];
     let it = store.submit(wanted.clone(), now).await.unwrap().approval;
-    let message = lease(store, now).await.remove(0).notification;
+    let lane = Lane::unpaced("chat 🦀");
+    let message = lease_for(store, lane, now).await.remove(0).notification;
     assert_eq!((message.approval_id, message.rung), (it.id, 0));
     assert_eq!(message.notifier, "chat 🦀");
     assert_eq!(
@@ -77,7 +80,7 @@ pub async fn a_message_keeps_its_key_and_counts_its_tries(store: &dyn Backend) {
     let again = lease(store, now + LEASE).await.remove(0);
     assert_eq!(again.notification, first.notification);
     assert_ne!(again.token, first.token);
-    store.mark_failed(&again, now + LEASE).await.unwrap();
+    fail(store, &again, now + LEASE).await.unwrap();
     let third = lease(store, now + LEASE).await.remove(0);
     assert_eq!(third.notification, first.notification);
     assert_eq!([first.attempts, again.attempts, third.attempts], [0, 1, 2]);
@@ -90,7 +93,7 @@ pub async fn a_stale_lease_cannot_mark(store: &dyn Backend) {
     let stale = lease(store, now).await.remove(0);
     let fresh = lease(store, now + LEASE).await.remove(0);
     for outcome in
-        [store.mark_sent(&stale, now + LEASE).await, store.mark_failed(&stale, now + LEASE).await]
+        [store.mark_sent(&stale, now + LEASE).await, fail(store, &stale, now + LEASE).await]
     {
         let lost = stale.notification.id;
         assert!(matches!(outcome, Err(StoreError::LeaseLost(it)) if it == lost), "{outcome:?}");
@@ -107,9 +110,7 @@ pub async fn a_sent_message_is_never_leased_again(store: &dyn Backend) {
     store.mark_sent(&leases[0], now).await.unwrap();
     let left = notifications(lease(store, now + LEASE).await);
     assert_eq!(left, [leases[1].notification.clone()]);
-    for outcome in
-        [store.mark_sent(&leases[0], now).await, store.mark_failed(&leases[0], now).await]
-    {
+    for outcome in [store.mark_sent(&leases[0], now).await, fail(store, &leases[0], now).await] {
         assert!(matches!(outcome, Err(StoreError::LeaseLost(_))), "{outcome:?}");
     }
 }
@@ -118,9 +119,9 @@ pub async fn a_sent_message_is_never_leased_again(store: &dyn Backend) {
 pub async fn a_failed_message_waits_for_its_retry(store: &dyn Backend) {
     let now = ManualClock::default().now();
     write(store, 2, now).await;
-    let failed = store.lease_unsent(now, LEASE, 1).await.unwrap().remove(0);
+    let failed = store.lease_unsent(LOG, now, LEASE, 1).await.unwrap().remove(0);
     let retry_at = now + LEASE * 10;
-    store.mark_failed(&failed, retry_at).await.unwrap();
+    fail(store, &failed, retry_at).await.unwrap();
     let other = lease(store, now).await;
     assert_eq!(other.len(), 1);
     assert_ne!(other[0].notification, failed.notification);
@@ -137,7 +138,7 @@ pub async fn concurrent_senders_share_no_message(store: &dyn Backend) {
     let mut ids = Vec::new();
     // A sender may pass over what another holds, and then comes back.
     for _round in 0..20 {
-        for leases in all((0..4).map(|_| store.lease_unsent(now, LEASE, 3))).await {
+        for leases in all((0..4).map(|_| store.lease_unsent(LOG, now, LEASE, 3))).await {
             ids.extend(leases.unwrap().into_iter().map(|it| it.notification.id));
         }
     }
@@ -153,9 +154,9 @@ pub async fn the_next_unsent_message_is_known(store: &dyn Backend) {
     assert!(store.next_unsent().await.unwrap().unwrap() <= now);
     let leases = lease(store, now).await;
     assert_eq!(store.next_unsent().await.unwrap(), Some(now + LEASE));
-    store.mark_failed(&leases[0], now + LEASE / 2).await.unwrap();
+    fail(store, &leases[0], now + LEASE / 2).await.unwrap();
     assert_eq!(store.next_unsent().await.unwrap(), Some(now + LEASE / 2));
-    store.mark_failed(&leases[1], now + LEASE * 3).await.unwrap();
+    fail(store, &leases[1], now + LEASE * 3).await.unwrap();
     let first = lease(store, now + LEASE / 2).await.remove(0);
     store.mark_sent(&first, now + LEASE / 2).await.unwrap();
     assert_eq!(store.next_unsent().await.unwrap(), Some(now + LEASE * 3));

@@ -28,6 +28,19 @@ pub(in crate::store) struct SealedEntry {
 }
 
 impl SealedStep {
+    /// Only a line in the history of `approval`, which stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`]: nothing may be written.
+    pub(in crate::store) fn note(
+        approval: Approval,
+        entry: HistoryEntry,
+    ) -> Result<Self, SealError> {
+        let before = approval.clone();
+        Self::of(Step { approval, history: vec![entry], outbox: Vec::new() }, Some(&before))
+    }
+
     /// The step that follows `before`, or opens the approval where there is none.
     ///
     /// # Errors

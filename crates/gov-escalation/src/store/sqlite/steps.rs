@@ -136,7 +136,7 @@ impl<'t> Steps<'t> {
     }
 
     /// Writes the messages and the history of a step.
-    fn tell(&mut self, step: &SealedStep) -> Result<u64, StoreError> {
+    pub(super) fn tell(&mut self, step: &SealedStep) -> Result<u64, StoreError> {
         let id: ApprovalId = step.approval.id;
         let approval_id = id.as_uuid();
         // A message may go out as soon as its rung is reached.

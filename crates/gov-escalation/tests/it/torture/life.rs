@@ -11,7 +11,7 @@ use gov_core::{
     ApprovalId, AuditEventKind as Kind, Clock as _, Timestamp, clock::ManualClock, dice::Dice,
 };
 use gov_escalation::{
-    Alarm, DbEscalationScheduler, Notifier, SchedulerConfig, Sender, SenderConfig,
+    Alarm, DbEscalationScheduler, Notifier, SchedulerConfig, Sender, SenderConfig, Target,
     approval::{Approval, Notification, Status, Verdict},
     store::{
         Applied, ApprovalFilter, ApprovalStore, Outbox,
@@ -143,10 +143,10 @@ impl World {
         let notifier: Arc<dyn Notifier> = node.clone();
         let sender = Sender::new(
             Arc::clone(node) as Arc<dyn Outbox>,
-            BTreeMap::from([("log".to_owned(), notifier)]),
+            BTreeMap::from([("log".to_owned(), Target::new(notifier))]),
             clock,
             alarm,
-            SenderConfig { batch: 3, ..SenderConfig::default() },
+            SenderConfig::default(),
         );
         let (fired, sent) = tokio::join!(scheduler.run_once(), sender.run_once());
         fired.is_ok() && sent.is_ok()

@@ -8,8 +8,8 @@ use gov_escalation::{
     Notifier, NotifyError,
     approval::{Approval, ApprovalRequest, Notification},
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Fired, Lease, Outbox, StoreError, Submitted,
-        conformance::Backend,
+        Applied, ApprovalFilter, ApprovalStore, Failure, Fired, Lane, Lease, Outbox, StoreError,
+        Submitted, TargetState, Waiting, conformance::Backend,
     },
     transition::Change,
 };
@@ -121,23 +121,45 @@ impl ApprovalStore for Node {
 impl Outbox for Node {
     async fn lease_unsent(
         &self,
+        lane: Lane<'_>,
         now: Timestamp,
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Lease>, StoreError> {
-        self.call(self.store.lease_unsent(now, lease, limit)).await
+        self.call(self.store.lease_unsent(lane, now, lease, limit)).await
     }
 
     async fn mark_sent(&self, lease: &Lease, at: Timestamp) -> Result<(), StoreError> {
         self.call(self.store.mark_sent(lease, at)).await
     }
 
-    async fn mark_failed(&self, lease: &Lease, retry_at: Timestamp) -> Result<(), StoreError> {
-        self.call(self.store.mark_failed(lease, retry_at)).await
+    async fn mark_failed(&self, lease: &Lease, failure: Failure<'_>) -> Result<(), StoreError> {
+        self.call(self.store.mark_failed(lease, failure)).await
     }
 
-    async fn next_unsent(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.call(self.store.next_unsent()).await
+    async fn give_up(&self, lease: &Lease, why: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.call(self.store.give_up(lease, why, at)).await
+    }
+
+    async fn disable_target(
+        &self,
+        lease: &Lease,
+        why: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.call(self.store.disable_target(lease, why, at)).await
+    }
+
+    async fn enable_target(&self, target: &str) -> Result<bool, StoreError> {
+        self.call(self.store.enable_target(target)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        self.call(self.store.waiting()).await
+    }
+
+    async fn targets(&self) -> Result<Vec<TargetState>, StoreError> {
+        self.call(self.store.targets()).await
     }
 }
 
@@ -154,7 +176,6 @@ impl Notifier for Node {
             heard.lock().push(notification.clone());
             Ok(())
         });
-        let notifier = notification.notifier.clone();
-        outcome.await.map_err(|error| NotifyError { notifier, source: error.into() })
+        outcome.await.map_err(NotifyError::retry)
     }
 }
