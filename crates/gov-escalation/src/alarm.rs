@@ -1,9 +1,15 @@
 //! What wakes the tasks of one process before they would look by themselves.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
-use gov_core::Timestamp;
+use gov_core::{Clock, Timestamp};
 use tokio::sync::{Notify, futures::Notified, watch};
+
+/// How late the scheduler may look.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Tells the scheduler, the sender and whoever waits, all of one process, that there is something
 /// to do.
@@ -16,6 +22,11 @@ pub struct Alarm {
     // Microseconds. Deadlines from here on are none of the scheduler's business yet.
     wakes_at: AtomicI64,
     mail: Notify,
+    // Microseconds. Until then the scheduler looks for messages, too.
+    mail_is_watched_until: AtomicI64,
+    // Microseconds: the earliest deadline that no other process has heard of.
+    unheard: AtomicI64,
+    news: Notify,
     answers: watch::Sender<()>,
 }
 
@@ -33,12 +44,24 @@ impl Alarm {
             timers: Notify::new(),
             wakes_at: AtomicI64::new(i64::MAX),
             mail: Notify::new(),
+            mail_is_watched_until: AtomicI64::new(i64::MIN),
+            unheard: AtomicI64::new(i64::MAX),
+            news: Notify::new(),
             answers: watch::Sender::new(()),
         }
     }
 
     /// A timer was armed: the scheduler wakes if it would sleep beyond it.
     pub(crate) fn armed(&self, deadline: Option<Timestamp>) {
+        if let Some(deadline) = deadline {
+            self.unheard.fetch_min(deadline.as_micros(), Ordering::SeqCst);
+            self.news.notify_one();
+        }
+        self.armed_elsewhere(deadline);
+    }
+
+    /// The same, by another process.
+    pub(crate) fn armed_elsewhere(&self, deadline: Option<Timestamp>) {
         let wakes_at = self.wakes_at.load(Ordering::SeqCst);
         if deadline.is_some_and(|it| it.as_micros() < wakes_at) {
             self.timers.notify_one();
@@ -59,6 +82,13 @@ impl Alarm {
         self.timers.notified()
     }
 
+    /// Waits for deadlines that other processes should hear of; the earliest since the last call.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn unheard(&self) -> Timestamp {
+        self.news.notified().await;
+        Timestamp::from_micros_clamped(self.unheard.swap(i64::MAX, Ordering::SeqCst))
+    }
+
     /// A message was written.
     pub(crate) fn mailed(&self) {
         self.mail.notify_one();
@@ -66,6 +96,23 @@ impl Alarm {
 
     pub(crate) fn mail(&self) -> Notified<'_> {
         self.mail.notified()
+    }
+
+    /// The scheduler looked for messages, and does again at `next_look`.
+    pub(crate) fn watches_mail(&self, next_look: Timestamp) {
+        let until = next_look + GRACE;
+        self.mail_is_watched_until.store(until.as_micros(), Ordering::SeqCst);
+    }
+
+    /// Ends `poll` from now, or as soon after that as the scheduler has not looked for messages
+    /// when it said it would.
+    pub(crate) async fn mail_is_unwatched(&self, clock: &dyn Clock, poll: Duration) {
+        let mut until = clock.now() + poll;
+        while clock.now() < until {
+            clock.sleep_until(until).await;
+            let watched = self.mail_is_watched_until.load(Ordering::SeqCst);
+            until = until.max(Timestamp::from_micros_clamped(watched));
+        }
     }
 
     /// Some approval does not await an answer any more.
@@ -80,9 +127,9 @@ impl Alarm {
 
 #[cfg(all(test, feature = "test-util"))]
 mod tests {
-    use std::{pin::pin, time::Duration};
+    use std::{pin::pin, task::Poll};
 
-    use gov_core::{Clock as _, clock::ManualClock};
+    use gov_core::clock::ManualClock;
 
     use super::*;
 
@@ -107,8 +154,50 @@ mod tests {
         assert!(rings(&alarm).await);
     }
 
+    #[tokio::test]
+    async fn nobody_looks_for_messages_while_the_scheduler_does() {
+        let (alarm, clock, poll) = (Alarm::new(), ManualClock::default(), Duration::from_secs(5));
+        let mut unwatched = pin!(alarm.mail_is_unwatched(&clock, poll));
+        let mut ends = async || {
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            let unwatched = &mut unwatched;
+            std::future::poll_fn(|cx| Poll::Ready(unwatched.as_mut().poll(cx).is_ready())).await
+        };
+        assert!(!ends().await);
+        // Four looks, each as late as it may be.
+        for _ in 0..4 {
+            alarm.watches_mail(clock.now() + poll);
+            clock.advance(poll + almost(GRACE));
+            assert!(!ends().await, "looked although the scheduler does");
+        }
+        clock.advance(Duration::from_micros(1));
+        assert!(ends().await);
+    }
+
+    #[cfg(feature = "postgres")]
+    #[tokio::test]
+    async fn other_processes_hear_of_the_earliest_deadline_and_never_of_their_own() {
+        let (alarm, now) = (Alarm::new(), ManualClock::default().now());
+        for seconds in [3, 1, 2] {
+            alarm.armed(Some(now + Duration::from_secs(seconds)));
+        }
+        alarm.armed(None);
+        assert_eq!(alarm.unheard().await, now + Duration::from_secs(1));
+        alarm.armed_elsewhere(Some(now));
+        let mut unheard = pin!(alarm.unheard());
+        let again =
+            std::future::poll_fn(|cx| Poll::Ready(unheard.as_mut().poll(cx).is_ready())).await;
+        assert!(!again);
+    }
+
+    fn almost(span: Duration) -> Duration {
+        span.saturating_sub(Duration::from_micros(1))
+    }
+
     async fn rings(alarm: &Alarm) -> bool {
         let mut rings = pin!(alarm.rings());
-        std::future::poll_fn(|cx| std::task::Poll::Ready(rings.as_mut().poll(cx).is_ready())).await
+        std::future::poll_fn(|cx| Poll::Ready(rings.as_mut().poll(cx).is_ready())).await
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod approval;
 pub mod approvals;
+pub mod auditor;
 pub mod chain;
 pub mod directory;
 pub mod notifier;
@@ -17,13 +18,16 @@ pub mod store;
 pub mod transition;
 
 mod alarm;
+mod event;
 mod meters;
 
 pub use crate::{
     alarm::Alarm,
     approvals::Approvals,
+    auditor::{AuditReport, AuditorConfig, EscalationAuditor},
     directory::Directory,
+    event::EscalationEvent,
     notifier::{LogNotifier, Notifier, NotifyError},
-    scheduler::{DbEscalationScheduler, SchedulerConfig, TickReport},
+    scheduler::{DbEscalationScheduler, Registered, SchedulerConfig, TickReport},
     sender::{SendReport, Sender, SenderConfig, Target},
 };

@@ -3,38 +3,52 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Timestamp};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use uuid::Uuid;
 
 use crate::{
     alarm::Alarm,
+    event::EscalationEvent,
     meters::Meters,
-    store::{ApprovalStore, Fired, StoreError},
+    store::{ApprovalStore, Fired, Firing, StoreError},
 };
 
 mod health;
+mod register;
 
-pub use self::health::{OVERDUE, SchedulerHealth};
+pub use self::{
+    health::{OVERDUE, SchedulerHealth},
+    register::{Registered, SYSTEM_SCHEDULER},
+};
+
+/// The most timers a transaction may fire.
+pub const MAX_BATCH: u32 = 500;
 
 /// How a [`DbEscalationScheduler`] paces itself.
 #[derive(Clone, Copy, Debug)]
 pub struct SchedulerConfig {
-    /// At most this many timers a transaction; a pass runs as many as it needs.
+    /// At most this many timers a transaction, [`MAX_BATCH`] at the utmost; a pass runs as many as
+    /// it needs.
     pub batch: u32,
     /// How long it sleeps at most, give or take an eighth: timers that another process armed are
-    /// seen by then.
+    /// seen by then, and so are its messages.
     pub safety_poll: Duration,
     /// The pause after a failed pass; it doubles up to `safety_poll`.
     pub first_retry: Duration,
+    /// How many events are kept for a subscriber that is slow.
+    pub events: usize,
 }
 
 impl Default for SchedulerConfig {
     fn default() -> Self {
         Self {
-            batch: 500,
-            safety_poll: Duration::from_secs(5),
+            batch: MAX_BATCH,
+            // With the auditor's pass this stays below one statement in five seconds.
+            safety_poll: Duration::from_millis(6500),
             first_retry: Duration::from_millis(50),
+            events: 1024,
         }
     }
 }
@@ -59,6 +73,7 @@ pub struct DbEscalationScheduler {
     config: SchedulerConfig,
     health: Arc<SchedulerHealth>,
     meters: Meters,
+    events: broadcast::Sender<EscalationEvent>,
 }
 
 impl DbEscalationScheduler {
@@ -72,13 +87,24 @@ impl DbEscalationScheduler {
         config: SchedulerConfig,
     ) -> Self {
         let health = Arc::new(SchedulerHealth::new(Arc::clone(&clock)));
-        Self { store, clock, alarm, config, health, meters: Meters::new() }
+        let config = SchedulerConfig { batch: config.batch.min(MAX_BATCH), ..config };
+        let events = broadcast::Sender::new(config.events.max(1));
+        Self { store, clock, alarm, config, health, meters: Meters::new(), events }
     }
 
     /// How it is, also while it runs.
     #[must_use]
     pub fn health(&self) -> Arc<SchedulerHealth> {
         Arc::clone(&self.health)
+    }
+
+    /// Who is asked next, from now on: each event after its commit, in the order of firing.
+    ///
+    /// A subscriber that falls behind by more than [`SchedulerConfig::events`] is told how many it
+    /// missed. What other processes fire is not among them.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<EscalationEvent> {
+        self.events.subscribe()
     }
 
     /// Fires until `shutdown`: it sleeps to the next deadline, and an earlier one that is armed
@@ -90,7 +116,7 @@ impl DbEscalationScheduler {
         let mut retry = self.config.first_retry;
         while !shutdown.is_cancelled() {
             self.alarm.listen();
-            let outcome = self.run_once().await;
+            let outcome = self.tick().await;
             log(&outcome);
             let now = self.clock.now();
             let wakes_at = if let Ok(report) = &outcome {
@@ -107,6 +133,9 @@ impl DbEscalationScheduler {
                 now + pause
             };
             self.alarm.sleeps_until(wakes_at);
+            if outcome.is_ok() {
+                self.alarm.watches_mail(wakes_at);
+            }
             self.health.sleeps_until(wakes_at);
             tokio::select! {
                 () = shutdown.cancelled() => (),
@@ -114,15 +143,15 @@ impl DbEscalationScheduler {
                 () = self.clock.sleep_until(wakes_at) => (),
             }
         }
-        log(&self.run_once().await);
+        log(&self.tick().await);
     }
 
     /// Fires batches until nothing is due any more.
     ///
     /// # Errors
     ///
-    /// As from [`ApprovalStore::fire_due`]. Batches already fired stay fired.
-    pub async fn run_once(&self) -> Result<TickReport, StoreError> {
+    /// As from [`ApprovalStore::fire`]. Batches already fired stay fired.
+    pub async fn tick(&self) -> Result<TickReport, StoreError> {
         let outcome = self.pass().await;
         if outcome.is_err() {
             self.meters.pass_errors.increment(1);
@@ -134,10 +163,14 @@ impl DbEscalationScheduler {
     async fn pass(&self) -> Result<TickReport, StoreError> {
         let mut report = TickReport::default();
         loop {
-            report.next = self.store.next_deadline().await?;
+            let pulse = self.store.pulse().await?;
             let now = self.clock.now();
+            report.next = pulse.next_deadline;
+            if pulse.next_unsent.is_some_and(|it| it <= now) {
+                self.alarm.mailed();
+            }
             let Some(due) = report.next.filter(|it| *it <= now) else { return Ok(report) };
-            let fired = self.store.fire_due(now, self.config.batch).await?;
+            let Firing { fired, events } = self.store.fire(now, self.config.batch).await?;
             if fired == Fired::default() {
                 return Ok(report);
             }
@@ -145,6 +178,10 @@ impl DbEscalationScheduler {
             self.meters.fired(fired);
             report.fired.add(fired);
             report.batches = report.batches.saturating_add(1);
+            for event in events {
+                // Nobody may listen.
+                let _ = self.events.send(event);
+            }
             if fired.escalated > 0 {
                 self.alarm.mailed();
             }

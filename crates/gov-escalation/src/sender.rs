@@ -21,7 +21,8 @@ pub mod schedule;
 /// How a [`Sender`] paces itself.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderConfig {
-    /// How long it sleeps at most: messages that another process wrote are seen by then.
+    /// How long it sleeps at most while no scheduler of this process looks for messages, too: those
+    /// that another process wrote are seen by then.
     pub poll_interval: Duration,
     /// How long a message is this sender's alone. A try ends after three quarters of it at the
     /// latest.
@@ -107,8 +108,7 @@ impl Sender {
             let wakes_at = match &looked {
                 Ok(next) => {
                     failures = 0;
-                    let poll = now + self.config.poll_interval;
-                    next.map_or(poll, |it| it.min(poll))
+                    next.unwrap_or(Timestamp::MAX)
                 }
                 Err(error) => {
                     error!(error = error as &dyn Error, "notification pass failed");
@@ -124,6 +124,8 @@ impl Sender {
                         lanes.rest(ended.target, self.clock.now() + self.config.first_retry);
                     }
                 }
+                // One look of the scheduler is enough for both.
+                () = self.alarm.mail_is_unwatched(&*self.clock, self.config.poll_interval) => (),
                 () = self.clock.sleep_until(wakes_at) => (),
             }
         }

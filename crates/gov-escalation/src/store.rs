@@ -11,6 +11,7 @@ use gov_core::{ActionDigest, AgentId, ApprovalId, NotificationId, Timestamp};
 
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Status},
+    event::EscalationEvent,
     transition::{Change, Refusal, Step},
 };
 
@@ -59,11 +60,20 @@ pub trait ApprovalStore: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Applied, StoreError>;
 
-    /// Fires at most `limit` due timers in one transaction, by deadline, then id.
+    /// Fires at most `limit` due timers in one transaction, by deadline, then id; with them, who is
+    /// asked now.
     ///
     /// An approval that somebody else holds is left to them. A row that cannot be read is set
     /// aside with the reason and stops nobody.
-    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError>;
+    async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError>;
+
+    /// The same, counted only.
+    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+        Ok(self.fire(now, limit).await?.fired)
+    }
+
+    /// When there is something to do next, in one statement: an idle process asks nothing else.
+    async fn pulse(&self) -> Result<Pulse, StoreError>;
 
     /// When the next armed timer is due.
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
@@ -124,7 +134,25 @@ pub enum Applied {
     },
 }
 
-/// What one [`ApprovalStore::fire_due`] did.
+/// When there is something to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// When the next armed timer is due.
+    pub next_deadline: Option<Timestamp>,
+    /// When the next unsent message may be tried or its lease runs out.
+    pub next_unsent: Option<Timestamp>,
+}
+
+/// What one [`ApprovalStore::fire`] did, and whom it asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firing {
+    /// The timers, counted.
+    pub fired: Fired,
+    /// One for each approval whose next rung is told now, in the order of firing.
+    pub events: Vec<EscalationEvent>,
+}
+
+/// What one [`ApprovalStore::fire`] counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fired {
     /// Approvals whose next rung is told now.

@@ -6,10 +6,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     reason = "a bench measures with the real clock, and stops at the first surprise"
 )]
 
 mod idle;
+mod lag;
 mod naive;
 mod ours;
 
@@ -26,6 +28,8 @@ struct Settings {
     once: bool,
     /// How many timers are due at once.
     timers: u32,
+    /// How many are there where only a few of them matter.
+    armed: u32,
 }
 
 /// What one way has done.
@@ -67,7 +71,8 @@ fn round(value: f64) -> f64 {
 
 fn main() {
     let once = std::env::args().any(|it| it == "--once");
-    let settings = Settings { once, timers: if once { 1_000 } else { 10_000 } };
+    let (timers, armed) = if once { (1_000, 1_000) } else { (10_000, 100_000) };
+    let settings = Settings { once, timers, armed };
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
     metrics::set_global_recorder(recorder).unwrap();
@@ -83,5 +88,7 @@ fn main() {
         settings.print(&format!("PostgreSQL, {durability}"), &ours, &naive);
     });
     let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
+    runtime.block_on(lag::under_load(&settings));
+    runtime.block_on(lag::first_fire(&settings));
     runtime.block_on(idle::statements_per_second(&settings, &file));
 }

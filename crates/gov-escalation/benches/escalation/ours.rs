@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Instant};
 
 use gov_core::{Clock as _, Timestamp, clock::ManualClock};
-use gov_escalation::store::{
-    Fired,
-    conformance::{Backend, RUNG, request},
-    postgres::PgApprovalStore,
-    sqlite::{self, SqliteApprovalStore},
+use gov_escalation::{
+    approval::{Approval, ApprovalRequest},
+    store::{
+        Fired,
+        conformance::{Backend, RUNG, request},
+        postgres::PgApprovalStore,
+        sqlite::{self, SqliteApprovalStore},
+    },
 };
 use gov_store::{bench::fsyncs, fresh_database};
 use metrics_util::debugging::Snapshotter;
@@ -53,22 +56,43 @@ pub(crate) async fn with_indexes(pool: PgPool) -> (PgPool, String) {
 
 /// Opens approvals whose first rung is over at the same time.
 async fn arm(store: &Arc<dyn Backend>, timers: u32) {
-    arm_at(store, timers, ManualClock::default().now()).await;
+    arm_at(store, timers, ManualClock::default().now(), request).await;
 }
 
-/// The same, at a time of the caller's choice.
-pub(crate) async fn arm_at(store: &Arc<dyn Backend>, timers: u32, now: Timestamp) {
-    let mut submits = JoinSet::new();
-    for number in 0..timers {
+/// The same, at a time and with requests of the caller's choice.
+pub(crate) async fn arm_at(
+    store: &Arc<dyn Backend>,
+    timers: u32,
+    now: Timestamp,
+    request: impl Fn(u32) -> ApprovalRequest,
+) {
+    submit_all(store, (0..timers).map(request), now).await;
+}
+
+/// A request of which nobody is told.
+pub(crate) fn untold(number: u32) -> ApprovalRequest {
+    let mut request = request(number);
+    request.chain.rungs.iter_mut().for_each(|it| it.notify.clear());
+    request
+}
+
+/// Opens all of them, many at a time.
+pub(crate) async fn submit_all(
+    store: &Arc<dyn Backend>,
+    requests: impl Iterator<Item = ApprovalRequest>,
+    now: Timestamp,
+) -> Vec<Approval> {
+    let (mut submits, mut opened) = (JoinSet::new(), Vec::new());
+    for request in requests {
         let store = Arc::clone(store);
-        submits.spawn(async move { store.submit(request(number), now).await.unwrap() });
+        submits.spawn(async move { store.submit(request, now).await.unwrap() });
         if submits.len() == 256 {
-            submits.join_next().await.unwrap().unwrap();
+            opened.push(submits.join_next().await.unwrap().unwrap());
         }
     }
-    while let Some(submitted) = submits.join_next().await {
-        assert!(submitted.unwrap().position.is_some());
-    }
+    opened.extend(submits.join_all().await);
+    assert!(opened.iter().all(|it| it.position.is_some()), "one joined another");
+    opened.into_iter().map(|it| it.approval).collect()
 }
 
 async fn fire(store: &dyn Backend, timers: u32) -> Run {

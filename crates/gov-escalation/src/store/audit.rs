@@ -92,6 +92,19 @@ impl Default for Bounds {
     }
 }
 
+impl Mended {
+    /// Adds what another batch did.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (sum, by) in [
+            (&mut self.armed, other.armed),
+            (&mut self.disarmed, other.disarmed),
+            (&mut self.set_aside, other.set_aside),
+        ] {
+            *sum = sum.saturating_add(by);
+        }
+    }
+}
+
 impl Bounds {
     /// A timer that was due before is overdue.
     pub(super) fn overdue_since(self, now: Timestamp) -> Timestamp {

@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod audits;
+mod firing;
 mod history;
 mod outbox;
 mod requests;
@@ -36,7 +37,9 @@ mod targets;
 mod timers;
 mod uses;
 
-pub use self::{audits::*, history::*, outbox::*, requests::*, targets::*, timers::*, uses::*};
+pub use self::{
+    audits::*, firing::*, history::*, outbox::*, requests::*, targets::*, timers::*, uses::*,
+};
 
 /// What a rule is about: everything that a backend keeps.
 pub trait Backend: ApprovalStore + Outbox + History + Auditing + Damage {}
@@ -94,6 +97,8 @@ macro_rules! for_each_rule {
         $rule!(the_timer_of_a_closed_approval_is_gone);
         $rule!(the_next_deadline_is_the_earliest);
         $rule!(a_clock_that_jumps_back_fires_nothing);
+        $rule!(a_firing_names_who_is_asked_now_under_a_stable_key);
+        $rule!(the_pulse_knows_the_next_deadline_and_the_next_message);
         $rule!(messages_are_leased_in_the_order_they_were_written);
         $rule!(two_messages_of_one_approval_keep_their_order);
         $rule!(a_message_reads_back_as_it_was_written);

@@ -6,9 +6,12 @@ use async_trait::async_trait;
 use gov_core::{ActionDigest, ApprovalId, Timestamp};
 use parking_lot::Mutex;
 
-use super::{Applied, ApprovalFilter, ApprovalStore, Fired, History, StoreError, Submitted};
+use super::{
+    Applied, ApprovalFilter, ApprovalStore, Firing, History, Outbox, Pulse, StoreError, Submitted,
+};
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Notification},
+    event::EscalationEvent,
     transition::{self, Change, Step},
 };
 
@@ -78,7 +81,7 @@ impl ApprovalStore for MemoryApprovalStore {
         }
     }
 
-    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+    async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
         let mut tables = self.tables.lock();
         let mut due: Vec<_> = tables
             .approvals
@@ -86,18 +89,27 @@ impl ApprovalStore for MemoryApprovalStore {
             .filter_map(|it| it.due_at.filter(|due| *due <= now).map(|due| (due, it.id)))
             .collect();
         due.sort_unstable();
+        let mut events = Vec::new();
         let mut fired = tables.damaged.set_aside_due(now, limit);
         let mut steps = Vec::new();
         for (_, id) in due.into_iter().take(limit as usize) {
             let Some(approval) = tables.approvals.get(&id) else { continue };
             let Some(step) = transition::fire(approval, now) else { continue };
             fired.count(approval, &step);
+            events.extend(EscalationEvent::of(&step.approval));
             steps.push(seal(step)?);
         }
         for step in steps {
             tables.write(step, now);
         }
-        Ok(fired)
+        Ok(Firing { fired, events })
+    }
+
+    async fn pulse(&self) -> Result<Pulse, StoreError> {
+        Ok(Pulse {
+            next_deadline: self.next_deadline().await?,
+            next_unsent: self.next_unsent().await?,
+        })
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -12,7 +12,7 @@ use gov_store::{
 use sqlx::{PgPool, Postgres, Transaction};
 
 use super::{
-    Applied, ApprovalFilter, ApprovalStore, Fired, StoreError, Submitted,
+    Applied, ApprovalFilter, ApprovalStore, Firing, Pulse, StoreError, Submitted,
     rows::{SealedStep, unavailable},
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
 mod approvals;
 mod audit;
 mod batch;
+mod bell;
 #[cfg(feature = "test-util")]
 mod damage;
 mod fire;
@@ -31,6 +32,7 @@ mod outbox;
 mod targets;
 
 use self::batch::Batch;
+pub use self::bell::PgBell;
 
 /// The tables of approvals.
 pub const COMPONENT: Component = Component {
@@ -135,15 +137,15 @@ impl ApprovalStore for PgApprovalStore {
         Ok(Applied::Done { approval: Box::new(step.approval), position })
     }
 
-    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+    async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
         let mut tx = self.pool.begin().await?;
         let due = fire::lock_due(&mut tx, now, limit).await?;
         if due.is_empty() {
             tx.rollback().await?;
-            return Ok(Fired::default());
+            return Ok(Firing::default());
         }
-        let fired = match fire::write(&mut tx, &due, now).await {
-            Ok(fired) => fired,
+        let firing = match fire::write(&mut tx, &due, now).await {
+            Ok(firing) => firing,
             Err(error) => {
                 // Waited for: the next pass would skip what this one still has locked.
                 if let Err(error) = tx.rollback().await {
@@ -154,7 +156,11 @@ impl ApprovalStore for PgApprovalStore {
             }
         };
         commit(tx).await?;
-        Ok(fired)
+        Ok(firing)
+    }
+
+    async fn pulse(&self) -> Result<Pulse, StoreError> {
+        fire::pulse(&self.pool).await
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -13,7 +13,7 @@ use gov_store::{
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use super::{
-    Applied, ApprovalFilter, ApprovalStore, Fired, StoreError, Submitted,
+    Applied, ApprovalFilter, ApprovalStore, Firing, Pulse, StoreError, Submitted,
     rows::{SealedStep, unavailable},
 };
 use crate::{
@@ -149,14 +149,18 @@ impl ApprovalStore for SqliteApprovalStore {
         .await
     }
 
-    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+    async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
         // Read and judged before the transaction: the rules hold up no other writer of the file,
         // and as long as nothing is due nobody takes the write lock. The generation decides below.
         let planned = self.read(move |connection| fire::plan_due(connection, now, limit)).await?;
         if planned.is_empty() {
-            return Ok(Fired::default());
+            return Ok(Firing::default());
         }
-        self.change(move |tx| fire::write(tx, &planned)).await
+        self.change(move |tx| fire::write(tx, planned)).await
+    }
+
+    async fn pulse(&self) -> Result<Pulse, StoreError> {
+        self.read(fire::pulse).await
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {

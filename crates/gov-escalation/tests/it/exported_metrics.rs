@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use gov_escalation::approval::Verdict;
+use gov_escalation::{
+    approval::Verdict,
+    store::{ApprovalStore as _, damage::Damage as _},
+};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use crate::support::{MINUTE, Process};
@@ -27,6 +30,7 @@ fn every_metric_is_exported_under_its_documented_name_and_counts() {
         counted.insert(format!("{} {value}", name.join(" ")));
     }
     let expected = [
+        "gov_escalation_audit_errors_total 0",
         "gov_escalation_cancelled_total 0",
         "gov_escalation_consumed_total 1",
         "gov_escalation_decided_total verdict=approve 1",
@@ -37,11 +41,19 @@ fn every_metric_is_exported_under_its_documented_name_and_counts() {
         "gov_escalation_fired_total what=set_aside 0",
         "gov_escalation_fired_total what=stale 0",
         "gov_escalation_firing_lag_seconds [60.0]",
+        "gov_escalation_found what=overdue 0",
+        "gov_escalation_found what=set_aside 1",
+        "gov_escalation_found what=stale 0",
+        "gov_escalation_found what=unarmed 0",
+        "gov_escalation_found what=unsent 0",
+        "gov_escalation_mended_total what=armed 1",
+        "gov_escalation_mended_total what=disarmed 0",
+        "gov_escalation_mended_total what=set_aside 0",
         "gov_escalation_outbox_failed_total 0",
         "gov_escalation_outbox_given_up_total 0",
         "gov_escalation_outbox_sent_total 2",
         "gov_escalation_pass_errors_total 0",
-        "gov_escalation_requested_total 1",
+        "gov_escalation_requested_total 2",
         "gov_escalation_target_disabled_total 0",
     ];
     assert_eq!(counted, expected.map(str::to_owned).into());
@@ -58,11 +70,17 @@ async fn story() {
     // Joining is no request.
     it.ask(1).await;
     it.clock.advance(16 * MINUTE);
-    it.scheduler(gov_escalation::SchedulerConfig::default()).run_once().await.unwrap();
+    it.scheduler(gov_escalation::SchedulerConfig::default()).tick().await.unwrap();
     it.sender().run_once().await.unwrap();
     it.decide(asked.id, "lead", Verdict::Approve).await.unwrap();
     let digest = asked.request.digest;
     for _ in 0..2 {
         it.approvals.consume(asked.id, digest, 4, Some("k".to_owned())).await.unwrap();
     }
+    let broken = it.ask(2).await.id;
+    it.store.inner.set_due(broken, None).await;
+    it.auditor().run_once().await.unwrap();
+    it.store.inner.garble(broken).await;
+    it.store.inner.fire_due(gov_core::Timestamp::MAX, 1).await.unwrap();
+    it.auditor().run_once().await.unwrap();
 }

@@ -7,6 +7,8 @@
     reason = "the helpers of these tests panic as the tests themselves may"
 )]
 
+mod auditing;
+mod cancelled_pass;
 mod deciding;
 mod escalates;
 mod exported_metrics;
@@ -14,6 +16,8 @@ mod indexed;
 mod model;
 mod processes;
 mod races;
+mod registering;
+mod ringing;
 mod scheduling;
 mod sending;
 mod store;

@@ -16,12 +16,12 @@ use gov_core::{
     id::uuid::Uuid,
 };
 use gov_escalation::{
-    Approvals, DbEscalationScheduler, Directory, Notifier, NotifyError, SchedulerConfig, Sender,
-    SenderConfig, Target,
+    Approvals, AuditorConfig, DbEscalationScheduler, Directory, EscalationAuditor, Notifier,
+    NotifyError, SchedulerConfig, Sender, SenderConfig, Target,
     approval::{Approval, ApprovalRequest, Decider, Notification, Verdict},
     approvals::{ApprovalsConfig, DecideError, Decided, Decision},
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Fired, StoreError, Submitted, conformance,
+        Applied, ApprovalFilter, ApprovalStore, Firing, Pulse, StoreError, Submitted, conformance,
         memory::MemoryApprovalStore,
     },
     transition::Change,
@@ -139,13 +139,18 @@ impl ApprovalStore for Moody {
         self.inner.apply(id, change, now).await
     }
 
-    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
+    async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
         self.answer()?;
         let gate = self.gate.lock().clone();
         if let Some(gate) = gate {
             gate.notified().await;
         }
-        self.inner.fire_due(now, limit).await
+        self.inner.fire(now, limit).await
+    }
+
+    async fn pulse(&self) -> Result<Pulse, StoreError> {
+        self.answer()?;
+        self.inner.pulse().await
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -219,6 +224,11 @@ impl Process {
     pub(crate) fn start_scheduler(&mut self, config: SchedulerConfig) {
         let scheduler = self.scheduler(config);
         self.tasks.spawn(scheduler.run(self.shutdown.clone()));
+    }
+
+    pub(crate) fn auditor(&self) -> EscalationAuditor {
+        let (store, clock) = (self.store.inner.clone(), Arc::new(self.clock.clone()));
+        EscalationAuditor::new(store, clock, self.approvals.alarm(), AuditorConfig::default())
     }
 
     pub(crate) fn sender(&self) -> Sender {

@@ -95,6 +95,15 @@ pub(super) fn clamped_time(row: &PgRow, column: &str) -> Result<Timestamp, Store
     Ok(Timestamp::from_micros_clamped(micros.saturating_add(EPOCH_2000)))
 }
 
+/// The same, where there may be none.
+pub(super) fn optional_clamped_time(
+    row: &PgRow,
+    column: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let micros: Option<i64> = row.try_get_unchecked(column)?;
+    Ok(micros.map(|it| Timestamp::from_micros_clamped(it.saturating_add(EPOCH_2000))))
+}
+
 pub(super) fn id(row: &PgRow) -> Result<ApprovalId, StoreError> {
     Ok(ApprovalId::from_uuid(row.try_get("approval_id")?))
 }

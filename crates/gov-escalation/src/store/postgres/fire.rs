@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{approvals, batch::Batch};
 use crate::store::{
-    Fired, StoreError,
+    Firing, Pulse, StoreError,
     rows::{Plan, Planned, plan},
 };
 
@@ -35,14 +35,15 @@ pub(super) async fn write(
     tx: &mut PgConnection,
     locked: &[Uuid],
     now: Timestamp,
-) -> Result<Fired, StoreError> {
+) -> Result<Firing, StoreError> {
     // Read by a statement of its own, which began after the locks were taken: what it sees stays.
     let due = approvals::get_due(tx, locked).await?;
-    let mut fired = Fired::default();
+    let mut firing = Firing::default();
     let mut planned = Vec::with_capacity(due.len());
     for (id, generation, read) in due {
-        let it = plan(id, generation, read, now)?;
-        fired.add(it.counts);
+        let mut it = plan(id, generation, read, now)?;
+        firing.fired.add(it.counts);
+        firing.events.extend(it.event.take());
         planned.push(it);
     }
     put_away(tx, &planned).await?;
@@ -53,7 +54,7 @@ pub(super) async fn write(
         }
     }
     batch.write(tx).await?;
-    Ok(fired)
+    Ok(firing)
 }
 
 /// Stops the clocks of what is over, and sets aside what cannot be read.
@@ -83,6 +84,21 @@ async fn put_away(tx: &mut PgConnection, planned: &[Planned]) -> Result<(), Stor
     .execute(tx)
     .await?;
     Ok(())
+}
+
+pub(super) async fn pulse(executor: impl PgExecutor<'_>) -> Result<Pulse, StoreError> {
+    let row = sqlx::query(
+        "select (select due_at from escalation_timer
+                 where due_at is not null and unreadable is null order by due_at limit 1),
+             (select free_at from escalation_outbox
+                 where free_at is not null order by free_at limit 1)",
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok(Pulse {
+        next_deadline: approvals::optional_clamped_time(&row, "due_at")?,
+        next_unsent: approvals::optional_clamped_time(&row, "free_at")?,
+    })
 }
 
 pub(super) async fn next_deadline(

@@ -5,6 +5,7 @@ use gov_core::{ApprovalId, Timestamp, payload::SealError};
 use super::{SealedStep, unavailable};
 use crate::{
     approval::Approval,
+    event::EscalationEvent,
     store::{Fired, StoreError},
     transition,
 };
@@ -18,6 +19,8 @@ pub(in crate::store) struct Planned {
     pub(in crate::store) plan: Plan,
     /// What it counts as.
     pub(in crate::store) counts: Fired,
+    /// Who is asked then.
+    pub(in crate::store) event: Option<EscalationEvent>,
 }
 
 /// What one due timer is for.
@@ -43,7 +46,7 @@ pub(in crate::store) fn plan(
     read: Result<Approval, StoreError>,
     now: Timestamp,
 ) -> Result<Planned, StoreError> {
-    let mut counts = Fired::default();
+    let (mut counts, mut event) = (Fired::default(), None);
     let mut set_aside = |why: String| {
         counts.set_aside = 1;
         Plan::SetAside(why)
@@ -59,16 +62,17 @@ pub(in crate::store) fn plan(
             }
             Some(step) => {
                 counts.count(&approval, &step);
+                event = EscalationEvent::of(&step.approval);
                 match SealedStep::of(step, Some(&approval)) {
                     Ok(step) => Plan::Step(Box::new(step)),
                     Err(error @ SealError::NoRandomness(_)) => return Err(unavailable(error)),
                     Err(error) => {
-                        counts = Fired { set_aside: 1, ..Fired::default() };
+                        (counts, event) = (Fired { set_aside: 1, ..Fired::default() }, None);
                         Plan::SetAside(error.to_string())
                     }
                 }
             }
         },
     };
-    Ok(Planned { id, generation, plan, counts })
+    Ok(Planned { id, generation, plan, counts, event })
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::{approvals, number, steps::Steps};
 use crate::store::{
-    Fired, StoreError,
+    Firing, Pulse, StoreError,
     rows::{Plan, Planned, plan},
 };
 
@@ -36,13 +36,13 @@ pub(super) fn plan_due(
 }
 
 /// Writes what is planned, in order; what has changed since it was read is left alone.
-pub(super) fn write(tx: &Transaction<'_>, planned: &[Planned]) -> Result<Fired, StoreError> {
-    let mut fired = Fired::default();
+pub(super) fn write(tx: &Transaction<'_>, planned: Vec<Planned>) -> Result<Firing, StoreError> {
+    let mut firing = Firing::default();
     let mut steps = Steps::of(tx)?;
-    for Planned { id, generation, plan, counts } in planned {
+    for Planned { id, generation, plan, counts, event } in planned {
         let id = id.as_uuid();
-        let done = match plan {
-            Plan::Step(step) => steps.take_from(step, *generation)?.is_some(),
+        let done = match &plan {
+            Plan::Step(step) => steps.take_from(step, generation)?.is_some(),
             Plan::Stop => {
                 tx.prepare_cached(
                     "update escalation_timer set due_at = null
@@ -61,10 +61,27 @@ pub(super) fn write(tx: &Transaction<'_>, planned: &[Planned]) -> Result<Fired, 
             }
         };
         if done {
-            fired.add(*counts);
+            firing.fired.add(counts);
+            firing.events.extend(event);
         }
     }
-    Ok(fired)
+    Ok(firing)
+}
+
+pub(super) fn pulse(connection: &Connection) -> Result<Pulse, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select (select min(due_at) from escalation_timer
+                 where due_at is not null and unreadable is null),
+             (select min(free_at) from escalation_outbox where free_at is not null)",
+    )?;
+    let pulse = statement.query_row([], |row| {
+        let time = |column| {
+            let micros: rusqlite::Result<Option<i64>> = row.get(column);
+            micros.map(|it| it.map(Timestamp::from_micros_clamped))
+        };
+        Ok(Pulse { next_deadline: time(0)?, next_unsent: time(1)? })
+    });
+    Ok(pulse?)
 }
 
 pub(super) fn next_deadline(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {

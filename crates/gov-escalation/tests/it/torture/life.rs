@@ -148,7 +148,7 @@ impl World {
             alarm,
             SenderConfig::default(),
         );
-        let (fired, sent) = tokio::join!(scheduler.run_once(), sender.run_once());
+        let (fired, sent) = tokio::join!(scheduler.tick(), sender.run_once());
         fired.is_ok() && sent.is_ok()
     }
 

@@ -8,8 +8,8 @@ use gov_escalation::{
     Notifier, NotifyError,
     approval::{Approval, ApprovalRequest, Notification},
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Failure, Fired, Lane, Lease, Outbox, StoreError,
-        Submitted, TargetState, Waiting, conformance::Backend,
+        Applied, ApprovalFilter, ApprovalStore, Failure, Firing, Lane, Lease, Outbox, Pulse,
+        StoreError, Submitted, TargetState, Waiting, conformance::Backend,
     },
     transition::Change,
 };
@@ -91,8 +91,12 @@ impl ApprovalStore for Node {
         self.call(self.store.apply(id, change, now)).await
     }
 
-    async fn fire_due(&self, now: Timestamp, limit: u32) -> Result<Fired, StoreError> {
-        self.call(self.store.fire_due(now, limit)).await
+    async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
+        self.call(self.store.fire(now, limit)).await
+    }
+
+    async fn pulse(&self) -> Result<Pulse, StoreError> {
+        self.call(self.store.pulse()).await
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {

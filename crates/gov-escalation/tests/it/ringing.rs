@@ -1,0 +1,112 @@
+//! Processes on one PostgreSQL wake each other.
+
+use std::{sync::Arc, time::Duration};
+
+use gov_core::{Clock as _, clock::ManualClock};
+use gov_escalation::{
+    Alarm, DbEscalationScheduler, SchedulerConfig,
+    chain::Span,
+    store::{
+        ApprovalStore as _,
+        conformance::request,
+        postgres::{COMPONENT, PgApprovalStore, PgBell},
+    },
+};
+use gov_store::fresh_database;
+use sqlx::{PgPool, Row as _};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Nobody may wait longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One process: its scheduler, and what rings there.
+struct Node {
+    store: PgApprovalStore,
+    scheduler: DbEscalationScheduler,
+    bell: PgBell,
+}
+
+/// Its scheduler never looks by itself within a test.
+fn node(pool: &PgPool, clock: &ManualClock) -> Node {
+    let (store, alarm) = (PgApprovalStore::new(pool.clone()), Arc::new(Alarm::new()));
+    let config =
+        SchedulerConfig { safety_poll: Duration::from_hours(1000), ..SchedulerConfig::default() };
+    let clock = Arc::new(clock.clone());
+    let bell = PgBell::new(&store, Arc::clone(&alarm), clock.clone());
+    let scheduler = DbEscalationScheduler::new(Arc::new(store.clone()), clock, alarm, config);
+    Node { store, scheduler, bell }
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async { while !holds().await {} };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// How many sessions of this database listen.
+async fn listening(pool: &PgPool) -> i64 {
+    let sql = "select count(*) from pg_stat_activity
+               where datname = current_database() and query ilike 'listen%'";
+    sqlx::query(sql).fetch_one(pool).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn an_earlier_deadline_of_another_process_wakes_a_sleeping_scheduler() {
+    let Some(pool) = fresh_database::postgres(&[&COMPONENT]).await else { return };
+    let clock = ManualClock::default();
+    let [sleeper, other] = [node(&pool, &clock), node(&pool, &clock)];
+    let (store, shutdown) = (sleeper.store.clone(), CancellationToken::new());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(sleeper.scheduler.run(shutdown.clone()));
+    tasks.spawn(sleeper.bell.run(shutdown.clone()));
+    tasks.spawn(other.bell.run(shutdown.clone()));
+    until("nobody listens", async || listening(&pool).await == 2).await;
+
+    let mut hurried = request(1);
+    hurried.chain.rungs[1].after = Span(Duration::from_secs(1));
+    // The other one's own scheduler is gone.
+    let id = other.scheduler.register(hurried).await.unwrap().approval_id;
+    clock.advance(Duration::from_secs(1));
+    until("it sleeps", async || store.get(id).await.unwrap().rung == 1).await;
+    shutdown.cancel();
+    let ended = tokio::time::timeout(PATIENCE, tasks.join_all());
+    ended.await.expect("a task still waits");
+}
+
+#[tokio::test]
+async fn a_bell_whose_connection_dies_rings_again() {
+    let Some(pool) = fresh_database::postgres(&[&COMPONENT]).await else { return };
+    let clock = ManualClock::default();
+    let [sleeper, other] = [node(&pool, &clock), node(&pool, &clock)];
+    let (store, shutdown) = (sleeper.store.clone(), CancellationToken::new());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(sleeper.scheduler.run(shutdown.clone()));
+    tasks.spawn(sleeper.bell.run(shutdown.clone()));
+    tasks.spawn(other.bell.run(shutdown.clone()));
+    until("nobody listens", async || listening(&pool).await == 2).await;
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and query ilike 'listen%'",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    // Each retry takes a while of this clock, if the connection is not simply made again.
+    until("nobody listens again", async || {
+        clock.advance(Duration::from_millis(100));
+        listening(&pool).await == 2
+    })
+    .await;
+    let mut hurried = request(1);
+    hurried.chain.rungs[1].after = Span(Duration::from_secs(1));
+    let id = other.scheduler.register(hurried).await.unwrap().approval_id;
+    until("it sleeps", async || {
+        clock.advance(Duration::from_millis(100));
+        store.get(id).await.unwrap().rung > 0
+    })
+    .await;
+    assert!(clock.now() < ManualClock::default().now() + Duration::from_hours(1000));
+    shutdown.cancel();
+    let ended = tokio::time::timeout(PATIENCE, tasks.join_all());
+    ended.await.expect("a task still waits");
+}
