@@ -18,6 +18,7 @@ pub mod redact;
 pub mod sha256;
 pub mod text;
 pub mod timestamp;
+pub mod webhook;
 
 pub use crate::{
     action::{ActionPath, AgentAction},

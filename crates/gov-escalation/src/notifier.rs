@@ -9,6 +9,13 @@ use tracing::info;
 
 use crate::approval::Notification;
 
+#[cfg(feature = "webhook")]
+pub mod guard;
+#[cfg(feature = "webhook")]
+mod post;
+#[cfg(feature = "webhook")]
+pub mod webhook;
+
 /// Tells people that somebody waits for them.
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync {
@@ -21,6 +28,9 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     /// [`NotifyError`] if it was not delivered: the variant says what becomes of it.
     async fn notify(&self, notification: &Notification) -> Result<(), NotifyError>;
 }
+
+/// So much of a reason is kept, in characters.
+const REASON: usize = 300;
 
 /// The message was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +62,19 @@ impl NotifyError {
     /// It is tried again by the schedule.
     pub fn retry(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         Self::Retry { after: None, source: source.into() }
+    }
+
+    /// Why, with all that led to it: one short line without control characters.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = error::Error::source(self);
+        while let Some(it) = source {
+            text = format!("{text}: {it}");
+            source = it.source();
+        }
+        let short: String = text.chars().take(REASON).collect();
+        escape(&short).into_owned()
     }
 
     /// It is given up.

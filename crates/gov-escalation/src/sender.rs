@@ -6,7 +6,7 @@ use gov_core::{Clock, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use self::{lane::Lane, lanes::Lanes};
+use self::{health::SenderHealth, lane::Lane, lanes::Lanes};
 use crate::{
     alarm::Alarm,
     meters::Meters,
@@ -14,9 +14,13 @@ use crate::{
     store::{Outbox, Pace, StoreError, Waiting},
 };
 
+pub mod health;
 mod lane;
 mod lanes;
 pub mod schedule;
+
+/// How often it looks how the targets are.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// How a [`Sender`] paces itself.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +87,7 @@ pub struct Sender {
     clock: Arc<dyn Clock>,
     alarm: Arc<Alarm>,
     config: SenderConfig,
+    health: Arc<SenderHealth>,
     meters: Arc<Meters>,
 }
 
@@ -96,13 +101,25 @@ impl Sender {
         alarm: Arc<Alarm>,
         config: SenderConfig,
     ) -> Self {
-        Self { outbox, targets, clock, alarm, config, meters: Arc::new(Meters::new()) }
+        let health = Arc::new(SenderHealth::new(Arc::clone(&outbox)));
+        Self { outbox, targets, clock, alarm, config, health, meters: Arc::new(Meters::new()) }
+    }
+
+    /// How the targets are, also while it runs.
+    #[must_use]
+    pub fn health(&self) -> Arc<SenderHealth> {
+        Arc::clone(&self.health)
     }
 
     /// Delivers until `shutdown`. The messages at hand are finished.
     pub async fn run(self, shutdown: CancellationToken) {
         let (mut lanes, mut failures) = (Lanes::default(), 0_u32);
+        let mut looks_at = self.clock.now();
         while !shutdown.is_cancelled() {
+            if looks_at <= self.clock.now() {
+                self.health.look().await;
+                looks_at = self.clock.now() + LOOK;
+            }
             let looked = self.start(&mut lanes, &shutdown).await;
             let now = self.clock.now();
             let wakes_at = match &looked {
@@ -120,6 +137,9 @@ impl Sender {
                 () = shutdown.cancelled() => (),
                 () = self.alarm.mail(), if looked.is_ok() => lanes.rest_no_more(),
                 Some(ended) = lanes.next() => {
+                    if ended.report.given_up > 0 || ended.report.disabled > 0 {
+                        looks_at = self.clock.now();
+                    }
                     if ended.found_nothing {
                         lanes.rest(ended.target, self.clock.now() + self.config.first_retry);
                     }

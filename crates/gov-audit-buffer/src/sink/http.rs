@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use gov_core::Clock;
+use gov_core::{Clock, webhook::SigningKey};
 use reqwest::{
     Certificate, Client, Url,
     header::{AUTHORIZATION, HeaderValue},
@@ -22,12 +22,13 @@ mod answer;
 mod halves;
 mod otlp;
 mod retry_after;
-mod secret;
 mod url;
 mod webhook;
 
-use self::{answer::Answer, halves::Halves, webhook::SigningKey};
-pub use self::{answer::HttpFailure, secret::Secret};
+pub use gov_core::webhook::Secret;
+
+pub use self::answer::HttpFailure;
+use self::{answer::Answer, halves::Halves};
 
 /// In which form events go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,7 +140,12 @@ impl HttpSink {
             url,
             format: config.format,
             authorization: config.bearer.as_ref().map(authorization).transpose()?,
-            signing: config.signing_secret.as_ref().map(SigningKey::new).transpose()?,
+            signing: config
+                .signing_secret
+                .as_ref()
+                .map(SigningKey::new)
+                .transpose()
+                .map_err(|_| HttpConfigError::SigningSecret)?,
             max_body_bytes: config.max_body_bytes,
             clock,
         })

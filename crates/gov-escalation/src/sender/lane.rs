@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use gov_core::{Clock, Timestamp, text::escape};
+use gov_core::{Clock, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -12,9 +12,6 @@ use crate::{
     notifier::NotifyError,
     store::{self, Failure, Lease, Outbox, Pace, StoreError},
 };
-
-/// So much of a reason is kept, in characters.
-const WHY: usize = 300;
 
 /// Delivers what is there for one target.
 #[derive(Clone, Debug)]
@@ -84,7 +81,7 @@ impl Lane {
             return Ok(true);
         };
         let (id, tries) = (lease.notification.id, lease.attempts.saturating_add(1));
-        let why = why(&error);
+        let why = error.reason();
         let target_name = &self.name;
         self.meters.failed.increment(1);
         match error {
@@ -146,16 +143,4 @@ impl Lane {
 /// A try ends well before its lease: there must be time to mark it.
 fn longest_try(lease: Duration) -> Duration {
     lease * 3 / 4
-}
-
-/// The whole chain of errors, short and without control characters.
-fn why(error: &NotifyError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(it) = source {
-        text = format!("{text}: {it}");
-        source = it.source();
-    }
-    let short: String = text.chars().take(WHY).collect();
-    escape(&short).into_owned()
 }

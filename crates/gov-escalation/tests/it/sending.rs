@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use gov_core::AuditEventKind;
+use gov_core::{AuditEventKind, Health as _, HealthState};
 use gov_escalation::{
     LogNotifier, Notifier, NotifyError, SendReport, Target,
     approval::{Approval, Notification},
@@ -90,7 +90,10 @@ async fn after_the_last_try_a_message_is_given_up_and_the_history_says_so() {
     assert_eq!(sender.run_once().await.unwrap(), SendReport::default());
     let last = it.store.inner.of_approval(asked.id).await.unwrap().pop().unwrap();
     assert_eq!(last.kind, AuditEventKind::NotifyGivenUp);
-    let state = state(&it, "log").await;
+    let (health, state) = (sender.health(), state(&it, "log").await);
+    health.look().await;
+    let HealthState::Degraded(reason) = health.health() else { panic!("{:?}", health.health()) };
+    assert!(reason.starts_with("1 messages to `log` were given up;"), "{reason}");
     assert_eq!((state.given_up, state.failures), (1, 10));
     assert_eq!(state.last_error.as_deref(), Some("the message was not taken: answer lost"));
 }
@@ -186,7 +189,12 @@ async fn a_target_that_is_gone_gets_nothing_more_until_it_is_enabled() {
     assert_eq!(report, SendReport { disabled: 1, ..SendReport::default() });
     it.clock.advance(MINUTE * 60);
     assert_eq!(sender.run_once().await.unwrap(), SendReport::default());
+    let health = sender.health();
+    health.look().await;
+    assert!(matches!(health.health(), HealthState::Degraded(it) if it.contains("is disabled")));
     it.store.inner.enable_target("log").await.unwrap();
+    health.look().await;
+    assert_eq!(health.health(), HealthState::Healthy);
     assert_eq!(it.sender().run_once().await.unwrap().sent, 3);
 }
 
