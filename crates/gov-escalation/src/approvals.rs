@@ -14,8 +14,13 @@ use crate::{
     transition::{Change, Refusal},
 };
 
-/// The longest comment, in bytes.
-pub const MAX_COMMENT_BYTES: usize = 4096;
+mod comment;
+mod objection;
+
+pub use self::{
+    comment::{CommentProblem, MAX_COMMENT_BYTES},
+    objection::Objection,
+};
 
 /// How [`Approvals::wait`] looks.
 #[derive(Clone, Copy, Debug)]
@@ -93,38 +98,6 @@ pub enum DecideError {
     Store(StoreError),
 }
 
-/// Why a person may not decide.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Objection {
-    /// Nobody, or somebody who was disabled.
-    #[error("`{0}` is unknown or disabled")]
-    Unknown(PersonId),
-    /// Nobody approves the requests of an agent of their own.
-    #[error("`{0}` owns the agent that asks, so somebody else must decide")]
-    OwnsAgent(PersonId),
-    /// No rung that was asked so far admits them.
-    #[error("`{person}` is not among those who are asked: {audience}")]
-    NotAsked {
-        /// Who wants to decide.
-        person: PersonId,
-        /// Who may.
-        audience: String,
-    },
-}
-
-/// What is wrong with a comment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommentProblem {
-    /// Too long; in bytes.
-    #[error("must be at most {MAX_COMMENT_BYTES} bytes long; received {0}")]
-    TooLong(usize),
-    /// It would steer a terminal.
-    #[error("must not contain a control character; received U+{0:04X}")]
-    Control(u32),
-}
-
 impl Approvals {
     /// Wires the service.
     #[must_use]
@@ -177,12 +150,12 @@ impl Approvals {
         decider: Decider,
     ) -> Result<Decided, DecideError> {
         let it = &*self.inner;
-        if let Some(problem) = decision.comment.as_deref().and_then(problem) {
+        if let Some(problem) = decision.comment.as_deref().and_then(comment::problem) {
             return Err(DecideError::Comment(problem));
         }
         // A rung that is reached meanwhile admits more people, never fewer.
         let approval = it.store.get(id).await?;
-        if let Some(reason) = it.objection(&approval, decider.person_id) {
+        if let Some(reason) = self.objection(&approval, decider.person_id) {
             return Err(DecideError::NotAllowed { reason });
         }
         let Decision { verdict, digest, comment } = decision;
@@ -203,7 +176,7 @@ impl Approvals {
     /// For showing it before they try: [`decide`](Self::decide) asks again.
     #[must_use]
     pub fn objection(&self, approval: &Approval, person: PersonId) -> Option<Objection> {
-        self.inner.objection(approval, person)
+        objection::objection(&*self.inner.directory, approval, person)
     }
 
     /// Uses an approval for the action with this digest: once, or again under the same key, which
@@ -311,24 +284,6 @@ impl Approvals {
     }
 }
 
-impl Inner {
-    fn objection(&self, approval: &Approval, person: PersonId) -> Option<Objection> {
-        let Some(roles) = self.directory.roles_of(person) else {
-            return Some(Objection::Unknown(person));
-        };
-        if self.directory.owners_of(&approval.request.agent_id).contains(&person) {
-            return Some(Objection::OwnsAgent(person));
-        }
-        let chain = &approval.request.chain;
-        let asked: Vec<_> = (0..=approval.rung).map_while(|it| chain.rung(it)).collect();
-        if asked.iter().any(|it| it.admits(person, &roles)) {
-            return None;
-        }
-        let audience: Vec<_> = asked.iter().map(|it| it.audience()).collect();
-        Some(Objection::NotAsked { person, audience: audience.join(", ") })
-    }
-}
-
 impl From<StoreError> for DecideError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -336,13 +291,4 @@ impl From<StoreError> for DecideError {
             error => Self::Store(error),
         }
     }
-}
-
-/// Line feeds and tabs are a person's; other controls are not.
-fn problem(comment: &str) -> Option<CommentProblem> {
-    if comment.len() > MAX_COMMENT_BYTES {
-        return Some(CommentProblem::TooLong(comment.len()));
-    }
-    let control = comment.chars().find(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t'));
-    control.map(|it| CommentProblem::Control(it.into()))
 }

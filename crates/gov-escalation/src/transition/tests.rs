@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use gov_core::{Clock as _, PersonId, clock::ManualClock};
+use gov_core::{ApprovalId, Clock as _, PersonId, clock::ManualClock};
 
 use super::*;
 use crate::{
-    chain::{Chain, Span},
+    approval::ApprovalRequest,
+    chain::{Chain, Fallback, Span},
     store::conformance::{APPROVED_FOR, RUNG, TIMEOUT, answer, chain, consume, digest, request},
 };
 
