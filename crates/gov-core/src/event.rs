@@ -159,6 +159,12 @@ kinds! {
     ApprovalRouted => "approval.routed";
     /// Nobody answered, the next rung was told.
     ApprovalEscalated => "approval.escalated";
+    /// A human said yes, and others must too.
+    ApprovalVoted => "approval.voted";
+    /// Nobody is on a rung, so the next one was asked at once.
+    ApprovalSkipped => "approval.skipped";
+    /// A policy became stricter: what is missing was asked for.
+    ApprovalReopened => "approval.reopened";
     /// A human said yes.
     ApprovalApproved => "approval.approved";
     /// A human said no.

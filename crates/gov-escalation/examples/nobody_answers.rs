@@ -4,9 +4,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use gov_core::{ActionDigest, AgentAction, AgentId, Clock, PersonId, Role, SystemClock};
+use gov_core::{ActionDigest, AgentAction, Clock, SystemClock};
 use gov_escalation::{
-    Approvals, DbEscalationScheduler, Directory, LogNotifier, SchedulerConfig, Sender,
+    Approvals, DbEscalationScheduler, Directory, LogNotifier, Roster, SchedulerConfig, Sender,
     SenderConfig, Target,
     approval::{ApprovalRequest, Status},
     approvals::ApprovalsConfig,
@@ -21,12 +21,8 @@ use tokio_util::sync::CancellationToken;
 struct Nobody;
 
 impl Directory for Nobody {
-    fn roles_of(&self, _: PersonId) -> Option<Vec<Role>> {
-        None
-    }
-
-    fn owners_of(&self, _: &AgentId) -> Vec<PersonId> {
-        Vec::new()
+    fn roster(&self) -> Arc<Roster> {
+        Arc::default()
     }
 }
 
@@ -69,9 +65,9 @@ fn request() -> Result<ApprovalRequest, Box<dyn std::error::Error>> {
     let rung = |role: &str, after| -> Result<Rung, gov_core::name::NameError> {
         Ok(Rung {
             roles: vec![role.parse()?],
-            people: Vec::new(),
             after: Span(after),
             notify: vec!["log".to_owned()],
+            ..Rung::default()
         })
     };
     let chain = Chain {

@@ -1,12 +1,16 @@
 //! One request for a human's answer: what it holds, and which states it can be in.
 
 use gov_core::{
-    ActionDigest, AgentId, ApprovalId, AuditEventKind, NotificationId, Payload, PersonId, RuleId,
-    SessionId, TeamId, Timestamp, payload::SealError,
+    ActionDigest, AgentId, ApprovalId, AuditEventKind, NotificationId, Payload, PersonId, Role,
+    RuleId, SessionId, TeamId, Timestamp, payload::SealError,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::chain::{Chain, Fallback};
+use crate::{
+    chain::{Chain, Fallback, Rung},
+    transition::SYSTEM_TIMEOUT,
+};
 
 /// What an agent wants a human to allow.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +58,10 @@ pub struct Approval {
     pub expires_at: Option<Timestamp>,
     /// When the clock strikes next.
     pub due_at: Option<Timestamp>,
+    /// Who is asked since a policy became stricter; [`Approval::chain`] says who is asked now.
+    pub chain_now: Option<Chain>,
+    /// What people have said so far, in order: each person, and each right, once.
+    pub votes: Vec<Vote>,
     /// The answer, where there is one.
     pub answer: Option<HumanAnswer>,
     /// How the answer was used.
@@ -83,7 +91,27 @@ pub enum Status {
     Expired,
 }
 
-/// What a human (or the fallback) said.
+/// What one person said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// Who.
+    pub person: PersonId,
+    /// In whose right: their own, or that of who named them stand-in.
+    pub seat: PersonId,
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// What whose right it was could decide as then: what is taken away later withdraws no vote.
+    pub roles: Vec<Role>,
+    /// The rung that was asked last, from 0.
+    pub rung: u32,
+    /// When.
+    pub at: Timestamp,
+    /// In their own words.
+    pub comment: Option<String>,
+}
+
+/// What the humans (or the fallback) said: the word of the last one, whose vote settled it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HumanAnswer {
     /// Who: `per_…`, or `system:timeout`.
@@ -182,7 +210,8 @@ pub struct Decider {
 }
 
 /// Yes or no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Yes.
     Approve,
@@ -191,11 +220,32 @@ pub enum Verdict {
 }
 
 impl Approval {
+    /// Who is asked now, and what silence means.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        self.chain_now.as_ref().unwrap_or(&self.request.chain)
+    }
+
+    /// The rungs that were asked so far.
+    pub fn asked(&self) -> impl Iterator<Item = &Rung> {
+        (0..=self.rung).map_while(|it| self.chain().rung(it))
+    }
+
+    /// Whether what was answered is an answer under this chain too: the votes satisfy one of its
+    /// rungs, or it was silence that has answered and silence still means yes.
+    #[must_use]
+    pub fn holds_under(&self, chain: &Chain) -> bool {
+        let silence = self.answer.as_ref().is_some_and(|it| it.actor == SYSTEM_TIMEOUT);
+        chain == self.chain()
+            || chain.satisfied_by(self.rung, &self.votes).is_some()
+            || (silence && chain.fallback == Fallback::Allow)
+    }
+
     /// The status at `now`: the stored one, or what its timer will make of it where that is late.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         let is_over = self.expires_at.is_some_and(|it| it <= now);
-        match (self.status, self.request.chain.fallback) {
+        match (self.status, self.chain().fallback) {
             (Status::Pending, Fallback::Deny) if is_over => Status::TimedOut,
             (Status::Pending, Fallback::Allow) if is_over => Status::Approved,
             (Status::Pending, Fallback::Park) if is_over => Status::Parked,

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::{
     alarm::Alarm,
     approval::{Approval, ApprovalRequest, Decider, Verdict},
+    chain::Chain,
     directory::Directory,
     meters::Meters,
     store::{Applied, ApprovalFilter, ApprovalStore, StoreError, Submitted},
@@ -137,8 +138,10 @@ impl Approvals {
 
     /// Takes a person's answer.
     ///
-    /// It counts if the person is among those who were asked so far and owns not the agent that
-    /// asks, and if nobody (and not the time-out) was faster.
+    /// It counts if the person, or who named them stand-in, is among those who were asked so far,
+    /// if neither owns the agent that asks nor has answered before, and if nobody (and not the
+    /// time-out) was faster. One no is enough; the approval still awaits an answer after a yes if
+    /// its rung needs more people.
     ///
     /// # Errors
     ///
@@ -153,21 +156,26 @@ impl Approvals {
         if let Some(problem) = decision.comment.as_deref().and_then(comment::problem) {
             return Err(DecideError::Comment(problem));
         }
-        // A rung that is reached meanwhile admits more people, never fewer.
-        let approval = it.store.get(id).await?;
-        if let Some(reason) = self.objection(&approval, decider.person_id) {
-            return Err(DecideError::NotAllowed { reason });
-        }
         let Decision { verdict, digest, comment } = decision;
-        let change = Change::Decide { verdict, digest, decider, comment };
+        let roster = it.directory.roster();
+        let change = Change::Decide { verdict, digest, decider, roster, comment };
         match it.store.apply(id, change, it.clock.now()).await? {
             Applied::Done { approval, position } => {
-                it.meters.decided(verdict);
+                if approval.status.awaits_answer() {
+                    it.meters.voted.increment(1);
+                } else {
+                    it.meters.decided(verdict);
+                    it.alarm.answered();
+                }
                 it.alarm.armed(approval.due_at);
-                it.alarm.answered();
                 Ok(Decided { approval: *approval, position })
             }
-            Applied::Refused { refusal, .. } => Err(DecideError::Refused(refusal)),
+            Applied::Refused { approval, refusal } => {
+                match objection::of_refusal(refusal, &approval, decider.person_id) {
+                    Some(reason) => Err(DecideError::NotAllowed { reason }),
+                    None => Err(DecideError::Refused(refusal)),
+                }
+            }
         }
     }
 
@@ -176,7 +184,10 @@ impl Approvals {
     /// For showing it before they try: [`decide`](Self::decide) asks again.
     #[must_use]
     pub fn objection(&self, approval: &Approval, person: PersonId) -> Option<Objection> {
-        objection::objection(&*self.inner.directory, approval, person)
+        {
+            let roster = self.inner.directory.roster();
+            objection::objection(approval, &roster, person, self.inner.clock.now())
+        }
     }
 
     /// Uses an approval for the action with this digest: once, or again under the same key, which
@@ -197,6 +208,31 @@ impl Approvals {
         let applied = it.store.apply(id, change, it.clock.now()).await?;
         if matches!(applied, Applied::Done { .. }) {
             it.meters.consumed.increment(1);
+        }
+        Ok(applied)
+    }
+
+    /// Asks again for what is approved, because the active policy asks a stricter chain: its rungs
+    /// are asked, and the votes that were cast count on them. [`Approval::holds_under`] says
+    /// whether that is needed.
+    ///
+    /// # Errors
+    ///
+    /// As from [`ApprovalStore::apply`].
+    pub async fn reopen(
+        &self,
+        id: ApprovalId,
+        chain: Chain,
+        policy_version: u64,
+    ) -> Result<Applied, StoreError> {
+        let it = &*self.inner;
+        let roster = it.directory.roster();
+        let change = Change::Reopen { chain, policy_version, roster };
+        let applied = it.store.apply(id, change, it.clock.now()).await?;
+        if let Applied::Done { approval, .. } = &applied {
+            it.meters.reopened.increment(1);
+            it.alarm.armed(approval.due_at);
+            it.alarm.mailed();
         }
         Ok(applied)
     }

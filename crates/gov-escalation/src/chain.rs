@@ -2,11 +2,16 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use gov_core::{PersonId, Role, Timestamp};
+use gov_core::{AgentId, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::{approval::Vote, quorum, roster::Roster};
+
+mod rung;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
+
+pub use self::rung::{Late, MAX_SEATS, Rung, Seats, Shortage};
 
 /// The most rungs a chain may have.
 pub const MAX_RUNGS: usize = 3;
@@ -31,20 +36,6 @@ pub struct Chain {
     pub fallback: Fallback,
     /// Whether the digest covers the session, so that another session's approval does not count.
     pub bind_session: bool,
-}
-
-/// Who is asked, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rung {
-    /// Whoever has one of these roles may decide.
-    pub roles: Vec<Role>,
-    /// These persons may decide. With no roles either, every approver may.
-    pub people: Vec<PersonId>,
-    /// How long the rung before has, from its arrival; zero on the first.
-    pub after: Span,
-    /// Through which notifiers it is told, by name.
-    pub notify: Vec<String>,
 }
 
 /// What happens when nobody has answered within the time-out.
@@ -86,6 +77,36 @@ pub enum ChainError {
     /// An approval that is over when it is given.
     #[error("`{0}` must be longer than zero")]
     Zero(&'static str),
+    /// Nobody, or more people than there can be.
+    #[error("rung {rung} must need 1 to {MAX_SEATS} people; received {received}")]
+    Seats {
+        /// Which rung.
+        rung: usize,
+        /// How many it needs.
+        received: u64,
+    },
+    /// Two answers to one question: who, and how many.
+    #[error(
+        "rung {0} has `require`, which names the roles and their numbers: leave out `roles`, \
+         `people` and `quorum`"
+    )]
+    RequireBeside(usize),
+    /// The same role with two numbers.
+    #[error("rung {rung} must name `{role}` once in `require`")]
+    RequiredTwice {
+        /// Which rung.
+        rung: usize,
+        /// The role.
+        role: Role,
+    },
+    /// The people of today can never answer.
+    #[error("rung {rung} can never be satisfied: {shortage}")]
+    Unsatisfiable {
+        /// Which rung.
+        rung: usize,
+        /// Who is missing.
+        shortage: Shortage,
+    },
 }
 
 impl Chain {
@@ -93,12 +114,7 @@ impl Chain {
     #[must_use]
     pub fn standard() -> Self {
         const QUARTER: Span = Span(Duration::from_mins(15));
-        let rung = Rung {
-            roles: Vec::new(),
-            people: Vec::new(),
-            after: Span::default(),
-            notify: vec!["log".to_owned()],
-        };
+        let rung = Rung { notify: vec!["log".to_owned()], ..Rung::default() };
         Self {
             name: DEFAULT_CHAIN.to_owned(),
             rungs: vec![rung],
@@ -131,6 +147,7 @@ impl Chain {
             if rung.notify.iter().collect::<BTreeSet<_>>().len() < rung.notify.len() {
                 return Err(ChainError::ToldTwice(index));
             }
+            rung.check_seats(index)?;
             match (index, rung.after.0.is_zero()) {
                 (0, true) => continue,
                 (0, false) => return Err(ChainError::FirstWaits),
@@ -144,6 +161,38 @@ impl Chain {
         Ok(())
     }
 
+    /// Whether the people of today could satisfy every rung, apart from the owners of `agent`.
+    ///
+    /// An empty rung that is skipped is no fault while another one can answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::Unsatisfiable`]: the first rung that nobody can ever satisfy, and why.
+    pub fn staffed(&self, roster: &Roster, agent: Option<&AgentId>) -> Result<(), ChainError> {
+        let mut skipped = None;
+        for (rung, it) in self.rungs.iter().enumerate() {
+            let Some(shortage) = it.shortage(roster, agent) else { continue };
+            let error = ChainError::Unsatisfiable { rung, shortage };
+            let is_empty = roster.candidates(it, agent).next().is_none();
+            if !(is_empty && it.allow_skip_when_empty) {
+                return Err(error);
+            }
+            skipped = skipped.or(Some(error));
+        }
+        let all_skipped = self.rungs.iter().all(|it| it.shortage(roster, agent).is_some());
+        skipped.filter(|_| all_skipped).map_or(Ok(()), Err)
+    }
+
+    /// The first rung up to `upto` that the votes satisfy. A vote counts on every rung that admits
+    /// who has cast it, wherever it was cast.
+    #[must_use]
+    pub fn satisfied_by(&self, upto: u32, votes: &[Vote]) -> Option<u32> {
+        (0..=upto)
+            .map_while(|index| self.rung(index).map(|rung| (index, rung)))
+            .find(|(_, rung)| quorum::is_met(rung, votes))
+            .map(|(index, _)| index)
+    }
+
     /// The rung at `index`, from 0.
     #[must_use]
     pub fn rung(&self, index: u32) -> Option<&Rung> {
@@ -155,23 +204,6 @@ impl Chain {
     pub fn next_deadline(&self, rung: u32, arrived: Timestamp, times_out: Timestamp) -> Timestamp {
         let next = rung.checked_add(1).and_then(|it| self.rung(it));
         next.map_or(times_out, |it| (arrived + it.after.0).min(times_out))
-    }
-}
-
-impl Rung {
-    /// Whether a person with these roles may decide here.
-    #[must_use]
-    pub fn admits(&self, person: PersonId, roles: &[Role]) -> bool {
-        let anyone = self.roles.is_empty() && self.people.is_empty();
-        anyone || self.people.contains(&person) || self.roles.iter().any(|it| roles.contains(it))
-    }
-
-    /// Who is asked, in words: `ops, security, per_…` or `any approver`.
-    #[must_use]
-    pub fn audience(&self) -> String {
-        let roles = self.roles.iter().map(ToString::to_string);
-        let names: Vec<_> = roles.chain(self.people.iter().map(ToString::to_string)).collect();
-        if names.is_empty() { "any approver".to_owned() } else { names.join(", ") }
     }
 }
 

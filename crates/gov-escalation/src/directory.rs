@@ -1,14 +1,18 @@
 //! Who the deciders are: what this crate needs to know of persons, as a seam.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use gov_core::{AgentId, PersonId, Role};
+use crate::roster::Roster;
 
 /// Finds persons. Asked in memory, at every decision: a change counts from the next one on.
 pub trait Directory: fmt::Debug + Send + Sync {
-    /// The roles of a person who may decide; `None` if there is no such person, or a disabled one.
-    fn roles_of(&self, person: PersonId) -> Option<Vec<Role>>;
+    /// Everyone as of now. Asked often, so it is made when something changes and not here.
+    fn roster(&self) -> Arc<Roster>;
+}
 
-    /// Who answers for an agent, and so may not decide about it.
-    fn owners_of(&self, agent: &AgentId) -> Vec<PersonId>;
+/// Knows a fixed roster: for tests, and for programs whose people never change.
+impl Directory for Arc<Roster> {
+    fn roster(&self) -> Arc<Roster> {
+        Arc::clone(self)
+    }
 }

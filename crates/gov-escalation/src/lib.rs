@@ -12,6 +12,7 @@ pub mod auditor;
 pub mod chain;
 pub mod directory;
 pub mod notifier;
+pub mod roster;
 pub mod scheduler;
 pub mod sender;
 pub mod store;
@@ -20,6 +21,7 @@ pub mod transition;
 mod alarm;
 mod event;
 mod meters;
+mod quorum;
 
 pub use crate::{
     alarm::Alarm,
@@ -28,6 +30,7 @@ pub use crate::{
     directory::Directory,
     event::EscalationEvent,
     notifier::{LogNotifier, Notifier, NotifyError},
+    roster::{Roster, StandIn},
     scheduler::{DbEscalationScheduler, Registered, SchedulerConfig, TickReport},
     sender::{SendReport, Sender, SenderConfig, Target},
 };

@@ -185,7 +185,7 @@ impl DbEscalationScheduler {
             if fired.escalated > 0 {
                 self.alarm.mailed();
             }
-            if fired.fell_back > 0 {
+            if fired.fell_back > 0 || fired.settled > 0 {
                 self.alarm.answered();
             }
         }

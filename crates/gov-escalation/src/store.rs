@@ -7,7 +7,7 @@
 use std::{error, fmt};
 
 use async_trait::async_trait;
-use gov_core::{ActionDigest, AgentId, ApprovalId, NotificationId, Timestamp};
+use gov_core::{ActionDigest, AgentId, ApprovalId, AuditEventKind, NotificationId, Timestamp};
 
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Status},
@@ -159,6 +159,10 @@ pub struct Fired {
     pub escalated: u32,
     /// Approvals that nobody answered in time.
     pub fell_back: u32,
+    /// Approvals whose next rung needs no more than was said before: they are approved.
+    pub settled: u32,
+    /// Rungs that were skipped because nobody was there.
+    pub skipped: u32,
     /// Approvals that were given and not used in time.
     pub expired: u32,
     /// Rows that cannot be read and were set aside.
@@ -170,9 +174,13 @@ pub struct Fired {
 impl Fired {
     /// Counts the step that the clock made of `before`.
     pub fn count(&mut self, before: &Approval, step: &Step) {
+        let has = |kind| step.history.iter().filter(|it| it.kind == kind).count();
+        let skipped = has(AuditEventKind::ApprovalSkipped);
+        self.skipped = self.skipped.saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX));
         let counter = match (before.status, step.approval.status) {
             (Status::Approved, _) => &mut self.expired,
             (_, Status::Pending) => &mut self.escalated,
+            _ if has(AuditEventKind::ApprovalApproved) > 0 => &mut self.settled,
             _ => &mut self.fell_back,
         };
         *counter = counter.saturating_add(1);
@@ -183,6 +191,8 @@ impl Fired {
         for (sum, by) in [
             (&mut self.escalated, other.escalated),
             (&mut self.fell_back, other.fell_back),
+            (&mut self.settled, other.settled),
+            (&mut self.skipped, other.skipped),
             (&mut self.expired, other.expired),
             (&mut self.set_aside, other.set_aside),
             (&mut self.stale, other.stale),

@@ -2,11 +2,15 @@
 //!
 //! Every backend reads the row, asks here, and writes what comes back in the same transaction.
 
+use std::sync::Arc;
+
 use gov_core::{ActionDigest, ApprovalId, AuditEventKind, Timestamp};
 use serde_json::json;
 
-use crate::approval::{
-    Approval, Decider, HistoryEntry, HumanAnswer, Notification, Status, Verdict,
+use crate::{
+    approval::{Approval, Decider, HistoryEntry, HumanAnswer, Notification, Status, Verdict},
+    chain::Chain,
+    roster::Roster,
 };
 
 mod cancel;
@@ -15,18 +19,25 @@ mod decide;
 mod fire;
 mod message;
 mod open;
+mod reopen;
+mod right;
+mod routing;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
 
+pub(crate) use self::right::right;
 pub use self::{fire::fire, open::open};
 
 /// Who acts where nobody answered.
 pub const SYSTEM_TIMEOUT: &str = "system:timeout";
 
+/// Who asks one rung after the other.
+const SYSTEM_CHAIN: &str = "system:chain";
+
 /// A change that somebody asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// A person answers. Whether they may is asked before.
+    /// A person answers.
     Decide {
         /// Yes or no.
         verdict: Verdict,
@@ -34,6 +45,8 @@ pub enum Change {
         digest: ActionDigest,
         /// The person.
         decider: Decider,
+        /// Everyone as of now: whether this person may answer is judged by it.
+        roster: Arc<Roster>,
         /// In their own words.
         comment: Option<String>,
     },
@@ -45,6 +58,15 @@ pub enum Change {
         policy_version: u64,
         /// The caller's key: a repeat of it gets the same answer.
         idempotency_key: Option<String>,
+    },
+    /// What is approved is asked again, because the policy is stricter now. The votes stay.
+    Reopen {
+        /// Who is asked now.
+        chain: Chain,
+        /// The policy version that asks.
+        policy_version: u64,
+        /// Everyone as of now.
+        roster: Arc<Roster>,
     },
     /// It is withdrawn, or overtaken.
     Cancel {
@@ -81,6 +103,21 @@ pub enum Refusal {
     /// It was used with this key before: the answer of then still holds.
     #[error("the approval was consumed under this key before")]
     Replayed,
+    /// Nobody, or somebody who was disabled: somebody else must decide.
+    #[error("the person is unknown or disabled")]
+    Unknown,
+    /// It is about an agent of their own, or of whose right they have: somebody else must decide.
+    #[error("the agent that asks is their own, or that of who named them stand-in")]
+    OwnsAgent,
+    /// No rung that was asked so far admits them: somebody else must decide.
+    #[error("the person is not among those who are asked")]
+    NotAsked,
+    /// This person, or somebody in the same right, has answered: the others must.
+    #[error("the person has answered already, or another one in the same right")]
+    VotedBefore,
+    /// The votes satisfy the stricter chain too: use the approval.
+    #[error("the votes satisfy the chain that is asked now")]
+    Satisfied,
 }
 
 /// What `change` does at `now`.
@@ -90,11 +127,15 @@ pub enum Refusal {
 /// [`Refusal`]: nothing.
 pub fn apply(approval: &Approval, change: &Change, now: Timestamp) -> Result<Step, Refusal> {
     match change {
-        Change::Decide { verdict, digest, decider, comment } => {
-            decide::decide(approval, *verdict, digest, *decider, comment.as_deref(), now)
+        Change::Decide { verdict, digest, decider, roster, comment } => {
+            let answer = decide::Answer { verdict: *verdict, digest, comment: comment.as_deref() };
+            decide::decide(approval, &answer, *decider, roster, now)
         }
         Change::Consume { digest, policy_version, idempotency_key } => {
             consume::consume(approval, digest, *policy_version, idempotency_key.as_deref(), now)
+        }
+        Change::Reopen { chain, policy_version, roster } => {
+            reopen::reopen(approval, chain, *policy_version, roster, now)
         }
         Change::Cancel { actor, reason, policy_version } => {
             cancel::cancel(approval, actor, reason, *policy_version, now)
@@ -104,7 +145,7 @@ pub fn apply(approval: &Approval, change: &Change, now: Timestamp) -> Result<Ste
 
 /// The approval with an answer; a yes may be used for a while.
 fn answer(approval: &Approval, status: Status, answer: HumanAnswer, now: Timestamp) -> Approval {
-    let until = (status == Status::Approved).then(|| now + approval.request.chain.approved_for.0);
+    let until = (status == Status::Approved).then(|| now + approval.chain().approved_for.0);
     Approval { answer: Some(answer), expires_at: until, due_at: until, ..ended(approval, status) }
 }
 

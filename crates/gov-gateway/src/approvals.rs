@@ -11,11 +11,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use gov_core::{
     ActionDigest, AgentId, ApprovalId, AuditEventKind, Clock, PersonId, RecordId, RuleId, Timestamp,
 };
-use gov_deferred_audit::FollowerHandle;
 use gov_escalation::{
     Approvals,
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Status},
@@ -27,12 +25,14 @@ use gov_escalation::{
 
 mod error;
 mod feed;
+mod log_wait;
 mod summary;
 mod view;
 
 pub use self::{
     error::DeskError,
     feed::ApprovalFeed,
+    log_wait::LogWait,
     view::{ApprovalList, ApprovalRow, ApprovalView, Decided},
 };
 use tokio_util::sync::CancellationToken;
@@ -70,16 +70,6 @@ pub struct DeskConfig {
     pub chains: BTreeMap<String, Chain>,
     /// What an answer waits for, beside the commit.
     pub durability: ApprovalDurability,
-}
-
-/// Carries the history of approvals to the signed log. A test hands in one that never does.
-#[async_trait]
-pub trait LogWait: std::fmt::Debug + Send + Sync {
-    /// There are new rows.
-    fn nudge(&self);
-
-    /// Waits until the log has every row up to `position`.
-    async fn logged(&self, position: u64);
 }
 
 /// An approval whose last change is kept, and the record of what it is answered for.
@@ -271,6 +261,23 @@ impl Desk {
         }))
     }
 
+    /// Asks again for what was approved, because policy version `policy_version` asks a chain that
+    /// the answer does not satisfy; `false` where it does, or where there is nothing to ask again.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Store`].
+    pub async fn reopen(
+        &self,
+        id: ApprovalId,
+        chain: &Chain,
+        policy_version: u64,
+    ) -> Result<bool, DeskError> {
+        let reopened = self.approvals.reopen(id, chain.clone(), policy_version).await;
+        self.log.nudge();
+        Ok(matches!(reopened?, Applied::Done { .. }))
+    }
+
     /// Ends an open approval that policy version `policy_version` has overtaken. One that is over
     /// stays as it is.
     ///
@@ -338,17 +345,6 @@ impl Desk {
             () = self.log.logged(position) => Ok(Recorded::Logged { id }),
             () = self.clock.sleep_until(until) => Err(DeskError::NotLogged(LOG_BOUND)),
         }
-    }
-}
-
-#[async_trait]
-impl LogWait for FollowerHandle {
-    fn nudge(&self) {
-        Self::nudge(self);
-    }
-
-    async fn logged(&self, position: u64) {
-        Self::logged(self, position).await;
     }
 }
 

@@ -11,6 +11,7 @@ mod buffer;
 mod chains;
 mod database;
 pub mod keys;
+mod seats;
 mod slot;
 mod source;
 pub mod span;
@@ -21,8 +22,9 @@ pub use self::{
     buffer::Buffer,
     chains::{ChainDraft, RungDraft},
     database::{Backend, PostgresUrl},
+    seats::SeatsDraft,
     slot::{
-        ApprovalDurability, Binding, Choose, HttpFormat, LogFormat, LogLevel, Overflow,
+        ApprovalDurability, Binding, Choose, HttpFormat, Lateness, LogFormat, LogLevel, Overflow,
         RefusalDurability, Silence, SinkKind, Slot,
     },
     source::{Given, Origin, Sources},

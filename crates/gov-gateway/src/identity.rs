@@ -5,6 +5,7 @@
 
 mod directory;
 pub mod person;
+mod roster;
 pub mod token;
 
 pub use self::{

@@ -1,8 +1,13 @@
 //! Who may not decide, and why.
 
-use gov_core::PersonId;
+use gov_core::{PersonId, Timestamp};
 
-use crate::{approval::Approval, directory::Directory};
+use crate::{
+    approval::Approval,
+    chain::Rung,
+    roster::Roster,
+    transition::{self, Refusal},
+};
 
 /// Why a person may not decide.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +16,7 @@ pub enum Objection {
     /// Nobody, or somebody who was disabled.
     #[error("`{0}` is unknown or disabled")]
     Unknown(PersonId),
-    /// Nobody approves the requests of an agent of their own.
+    /// Nobody approves the requests of an agent of their own, nor through a stand-in.
     #[error("`{0}` owns the agent that asks, so somebody else must decide")]
     OwnsAgent(PersonId),
     /// No rung that was asked so far admits them.
@@ -22,25 +27,38 @@ pub enum Objection {
         /// Who may.
         audience: String,
     },
+    /// They, or somebody in the same right, have answered already.
+    #[error("`{0}` has answered already, or somebody in the same right, so the others must decide")]
+    VotedBefore(PersonId),
 }
 
 /// Why this person may not decide about an approval as it stands; `None` if they may.
 pub(super) fn objection(
-    directory: &dyn Directory,
+    approval: &Approval,
+    roster: &Roster,
+    person: PersonId,
+    now: Timestamp,
+) -> Option<Objection> {
+    let refusal = transition::right(approval, roster, person, now).err()?;
+    match refusal {
+        Refusal::VotedBefore => Some(Objection::VotedBefore(person)),
+        refusal => of_refusal(refusal, approval, person),
+    }
+}
+
+/// The objection behind a refusal that is about the person; `None` for one about the approval.
+pub(super) fn of_refusal(
+    refusal: Refusal,
     approval: &Approval,
     person: PersonId,
 ) -> Option<Objection> {
-    let Some(roles) = directory.roles_of(person) else {
-        return Some(Objection::Unknown(person));
-    };
-    if directory.owners_of(&approval.request.agent_id).contains(&person) {
-        return Some(Objection::OwnsAgent(person));
+    match refusal {
+        Refusal::Unknown => Some(Objection::Unknown(person)),
+        Refusal::OwnsAgent => Some(Objection::OwnsAgent(person)),
+        Refusal::NotAsked => {
+            let audience: Vec<_> = approval.asked().map(Rung::audience).collect();
+            Some(Objection::NotAsked { person, audience: audience.join(", ") })
+        }
+        _ => None,
     }
-    let chain = &approval.request.chain;
-    let asked: Vec<_> = (0..=approval.rung).map_while(|it| chain.rung(it)).collect();
-    if asked.iter().any(|it| it.admits(person, &roles)) {
-        return None;
-    }
-    let audience: Vec<_> = asked.iter().map(|it| it.audience()).collect();
-    Some(Objection::NotAsked { person, audience: audience.join(", ") })
 }

@@ -1,6 +1,6 @@
 //! Which chains can work, who may decide, and when the clock strikes.
 
-use gov_core::{Clock as _, clock::ManualClock};
+use gov_core::{Clock as _, PersonId, clock::ManualClock};
 
 use super::*;
 use crate::store::conformance;
@@ -102,8 +102,108 @@ fn a_stored_chain_reads_back_and_a_foreign_field_does_not() {
     it.timeout = Span(Duration::from_micros(u64::MAX));
     let text = serde_json::to_string(&it).unwrap();
     assert_eq!(serde_json::from_str::<Chain>(&text).unwrap(), it);
+    // What was stored before there were quorums needs one person, as it did then.
+    let mut old = serde_json::to_value(conformance::chain()).unwrap();
+    for rung in old["rungs"].as_array_mut().unwrap() {
+        let rung = rung.as_object_mut().unwrap();
+        for new in ["quorum", "require", "allow_skip_when_empty", "late"] {
+            rung.remove(new).unwrap();
+        }
+    }
+    assert_eq!(serde_json::from_value::<Chain>(old).unwrap(), conformance::chain());
     let foreign = text.replacen('{', "{\"quorum\":2,", 1);
     assert!(serde_json::from_str::<Chain>(&foreign).is_err());
+}
+
+#[test]
+fn what_a_rung_needs_can_be_met_and_is_said_once() {
+    let seats = |named: &[(&str, u32)]| {
+        let seat =
+            |(role, count): &(&str, u32)| Seats { role: role.parse().unwrap(), count: *count };
+        named.iter().map(seat).collect::<Vec<_>>()
+    };
+    let bare = Rung { notify: vec!["log".to_owned()], ..Rung::default() };
+    let ops = || vec!["ops".parse().unwrap()];
+    let person = PersonId::from_uuid(gov_core::id::uuid::Uuid::from_u128(1));
+    for (rung, wanted) in [
+        (Rung { quorum: 100, ..bare.clone() }, Ok(())),
+        (Rung { quorum: 0, ..bare.clone() }, Err(ChainError::Seats { rung: 0, received: 0 })),
+        (Rung { quorum: 101, ..bare.clone() }, Err(ChainError::Seats { rung: 0, received: 101 })),
+        (Rung { require: seats(&[("ops", 2), ("security", 1)]), ..bare.clone() }, Ok(())),
+        (
+            Rung { require: seats(&[("ops", 2), ("security", 0)]), ..bare.clone() },
+            Err(ChainError::Seats { rung: 0, received: 0 }),
+        ),
+        (
+            Rung { require: seats(&[("ops", u32::MAX), ("security", 1)]), ..bare.clone() },
+            Err(ChainError::Seats { rung: 0, received: 1 << 32 }),
+        ),
+        (
+            Rung { require: seats(&[("ops", 1), ("ops", 2)]), ..bare.clone() },
+            Err(ChainError::RequiredTwice { rung: 0, role: "ops".parse().unwrap() }),
+        ),
+        (
+            Rung { require: seats(&[("ops", 1)]), roles: ops(), ..bare.clone() },
+            Err(ChainError::RequireBeside(0)),
+        ),
+        (
+            Rung { require: seats(&[("ops", 1)]), people: vec![person], ..bare.clone() },
+            Err(ChainError::RequireBeside(0)),
+        ),
+        (
+            Rung { require: seats(&[("ops", 1)]), quorum: 2, ..bare.clone() },
+            Err(ChainError::RequireBeside(0)),
+        ),
+    ] {
+        let chain = Chain { rungs: vec![rung], ..Chain::standard() };
+        assert_eq!(chain.check(), wanted, "{chain:?}");
+    }
+    let both = Rung { require: seats(&[("security", 1), ("ops", 2)]), ..bare.clone() };
+    assert_eq!(both.audience(), "1 of security and 2 of ops");
+    assert_eq!(Rung { quorum: 2, roles: ops(), ..bare }.audience(), "2 of ops");
+    assert!(!both.asks_anyone() && both.seats() == 3);
+}
+
+#[test]
+fn a_rung_that_the_people_can_never_satisfy_is_named_with_the_reason() {
+    let roster = conformance::roster();
+    let coder: AgentId = "coder".parse().unwrap();
+    let staffed = |rungs: Vec<Rung>, agent| {
+        let chain = Chain { rungs, ..conformance::chain() };
+        chain.staffed(&roster, agent).map_err(|it| it.to_string())
+    };
+    let ops = |quorum| Rung { roles: vec!["ops".parse().unwrap()], quorum, ..Rung::default() };
+    let skip = Rung {
+        roles: vec!["ghost".parse().unwrap()],
+        allow_skip_when_empty: true,
+        ..Rung::default()
+    };
+    let ghost = Rung { allow_skip_when_empty: false, ..skip.clone() };
+    let require = |named: &[(&str, u32)]| {
+        let seat =
+            |(role, count): &(&str, u32)| Seats { role: role.parse().unwrap(), count: *count };
+        Rung { require: named.iter().map(seat).collect(), ..Rung::default() }
+    };
+
+    assert_eq!(staffed(vec![ops(1), ops(5)], None), Ok(()));
+    let few = "rung 1 can never be satisfied: it needs 6 people (6 of ops), and only 5 of them can \
+               be counted";
+    assert_eq!(staffed(vec![ops(1), ops(6)], None).unwrap_err(), few);
+    // The owner of the agent does not count for it.
+    assert!(staffed(vec![ops(5)], Some(&coder)).is_err());
+    assert_eq!(staffed(vec![ops(4)], Some(&coder)), Ok(()));
+
+    let nobody = "rung 0 can never be satisfied: nobody is there who may answer (ghost)";
+    assert_eq!(staffed(vec![ghost, ops(1)], None).unwrap_err(), nobody);
+    assert_eq!(staffed(vec![skip.clone(), ops(1)], None), Ok(()));
+    assert_eq!(staffed(vec![skip.clone(), skip], None).unwrap_err(), nobody);
+
+    // Two people have the role `security`, one of them `ops` as well.
+    assert_eq!(staffed(vec![require(&[("security", 2), ("ops", 4)])], None), Ok(()));
+    assert!(staffed(vec![require(&[("security", 2), ("ops", 5)])], None).is_err());
+    assert!(staffed(vec![require(&[("security", 3)])], None).is_err());
+    let empty = Chain::standard().staffed(&Roster::default(), None).unwrap_err();
+    assert!(empty.to_string().ends_with("(any approver)"), "{empty}");
 }
 
 /// Rungs with these waits (the first one's is dropped), a minute in all.

@@ -132,7 +132,7 @@ pub(super) fn deadline_of(approval: &Approval) -> Result<Option<Timestamp>, Stor
     match approval.status {
         Status::Pending => {
             let times_out = approval.expires_at.ok_or(corrupt)?;
-            let chain = &approval.request.chain;
+            let chain = approval.chain();
             Ok(Some(chain.next_deadline(approval.rung, approval.arrived_at, times_out)))
         }
         Status::Approved => approval.expires_at.ok_or(corrupt).map(Some),

@@ -11,7 +11,7 @@
     reason = "every function here is a test"
 )]
 
-use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use gov_core::{
     ActionDigest, ApprovalId, AuditEventKind, Clock as _, PersonId, Timestamp, clock::ManualClock,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Verdict},
     chain::{Chain, Fallback, Rung, Span},
+    roster::Roster,
     transition::{Change, Refusal},
 };
 
@@ -32,16 +33,29 @@ mod audits;
 mod firing;
 mod history;
 mod outbox;
+mod people;
 mod requests;
+mod rungs;
 mod targets;
 mod timers;
 mod uses;
+mod votes;
 
 pub use self::{
-    audits::*, firing::*, history::*, outbox::*, requests::*, targets::*, timers::*, uses::*,
+    audits::*,
+    firing::*,
+    history::*,
+    outbox::*,
+    people::{only, person, roster},
+    requests::*,
+    rungs::*,
+    targets::*,
+    timers::*,
+    uses::*,
+    votes::*,
 };
 
-/// What a rule is about: everything that a backend keeps.
+/// What a rule is about: everything that a backend keeps. It knows [`roster`].
 pub trait Backend: ApprovalStore + Outbox + History + Auditing + Damage {}
 
 impl<S: ApprovalStore + Outbox + History + Auditing + Damage> Backend for S {}
@@ -81,6 +95,27 @@ macro_rules! for_each_rule {
         $rule!(a_use_is_replayed_only_under_its_own_key);
         $rule!(what_is_not_approved_cannot_be_consumed);
         $rule!(what_was_cancelled_is_over);
+        $rule!(a_rung_is_approved_once_as_many_have_said_yes_as_it_needs);
+        $rule!(one_person_counts_once_whatever_they_say_again);
+        $rule!(a_person_with_two_roles_fills_the_place_that_the_others_leave_free);
+        $rule!(one_rejection_ends_it_whoever_has_said_yes);
+        $rule!(a_stand_in_votes_in_the_right_of_who_named_them_and_both_are_kept);
+        $rule!(a_right_counts_once_be_it_used_by_its_owner_or_by_a_stand_in);
+        $rule!(nobody_votes_about_their_own_agent_nor_through_a_stand_in);
+        $rule!(who_is_not_asked_or_not_known_changes_nothing);
+        $rule!(of_the_last_voters_at_once_exactly_one_approves);
+        $rule!(a_vote_counts_on_later_rungs_that_admit_its_person);
+        $rule!(a_parked_request_collects_votes_without_a_clock);
+        $rule!(votes_are_kept_as_they_were_cast);
+        $rule!(a_stricter_chain_asks_again_and_the_votes_stay);
+        $rule!(what_holds_under_the_new_chain_is_not_asked_again);
+        $rule!(an_empty_rung_is_skipped_at_once_where_it_says_so);
+        $rule!(an_empty_rung_that_says_nothing_has_its_time);
+        $rule!(a_chain_of_empty_rungs_falls_back_at_the_time_out_and_never_at_once);
+        $rule!(after_a_downtime_only_the_rung_of_now_is_told);
+        $rule!(a_rung_that_is_told_however_late_is_told_after_a_downtime);
+        $rule!(the_next_rungs_clock_starts_when_the_one_before_was_due);
+        $rule!(a_rung_that_needs_no_more_than_was_said_is_satisfied_on_arrival);
         $rule!(a_due_timer_fires_once_and_not_before_its_time);
         $rule!(firing_writes_rung_history_message_and_next_deadline_together);
         $rule!(due_timers_fire_by_deadline_and_equal_ones_by_id);
@@ -146,9 +181,9 @@ macro_rules! for_each_rule {
 pub fn chain() -> Chain {
     let rung = |role: &str, after| Rung {
         roles: vec![role.parse().unwrap()],
-        people: Vec::new(),
         after: Span(after),
         notify: vec!["log".to_owned()],
+        ..Rung::default()
     };
     Chain {
         name: "prod".to_owned(),
@@ -186,14 +221,28 @@ pub fn digest(number: u32) -> ActionDigest {
     ActionDigest::from_bytes(bytes)
 }
 
-/// The answer of some person about [`request`]`(number)`.
+/// The answer of somebody with every role of [`chain`] about [`request`]`(number)`.
 #[must_use]
 pub fn answer(verdict: Verdict, number: u32) -> Change {
+    let person_id = PersonId::at(Timestamp::UNIX_EPOCH);
+    said(verdict, number, person_id, only(person_id), None)
+}
+
+/// The answer of one person of a roster.
+#[must_use]
+pub fn said(
+    verdict: Verdict,
+    number: u32,
+    person_id: PersonId,
+    roster: Arc<Roster>,
+    comment: Option<&str>,
+) -> Change {
     Change::Decide {
         verdict,
         digest: digest(number),
-        decider: Decider { person_id: PersonId::at(Timestamp::UNIX_EPOCH) },
-        comment: None,
+        decider: Decider { person_id },
+        roster,
+        comment: comment.map(str::to_owned),
     }
 }
 

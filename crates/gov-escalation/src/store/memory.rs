@@ -1,6 +1,6 @@
 //! Keeps approvals in this process's memory: for tests, and for programs that may forget them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use gov_core::{ActionDigest, ApprovalId, Timestamp};
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Notification},
+    directory::Directory,
     event::EscalationEvent,
     transition::{self, Change, Step},
 };
@@ -26,6 +27,7 @@ use self::outbox::{Message, Target};
 pub struct MemoryApprovalStore {
     // The lock is the transaction: nobody sees a change half done.
     tables: Mutex<Tables>,
+    directory: Option<Arc<dyn Directory>>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +49,14 @@ struct Sealed {
     outbox: Vec<Notification>,
 }
 
+impl MemoryApprovalStore {
+    /// Knows from now on who is there to answer: without, no rung counts as empty.
+    #[must_use]
+    pub fn with_directory(self, directory: Arc<dyn Directory>) -> Self {
+        Self { directory: Some(directory), ..self }
+    }
+}
+
 #[async_trait]
 impl ApprovalStore for MemoryApprovalStore {
     async fn submit(
@@ -54,11 +64,12 @@ impl ApprovalStore for MemoryApprovalStore {
         request: ApprovalRequest,
         now: Timestamp,
     ) -> Result<Submitted, StoreError> {
+        let roster = self.directory.as_ref().map(|it| it.roster());
         let mut tables = self.tables.lock();
         if let Some(open) = tables.open(&request.digest) {
             return Ok(Submitted { approval: open.clone(), position: None });
         }
-        let step = seal(transition::open(ApprovalId::at(now), request, now))?;
+        let step = seal(transition::open(ApprovalId::at(now), request, roster.as_deref(), now))?;
         let approval = step.approval.clone();
         Ok(Submitted { approval, position: Some(tables.write(step, now)) })
     }
@@ -82,6 +93,7 @@ impl ApprovalStore for MemoryApprovalStore {
     }
 
     async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
+        let roster = self.directory.as_ref().map(|it| it.roster());
         let mut tables = self.tables.lock();
         let mut due: Vec<_> = tables
             .approvals
@@ -94,7 +106,7 @@ impl ApprovalStore for MemoryApprovalStore {
         let mut steps = Vec::new();
         for (_, id) in due.into_iter().take(limit as usize) {
             let Some(approval) = tables.approvals.get(&id) else { continue };
-            let Some(step) = transition::fire(approval, now) else { continue };
+            let Some(step) = transition::fire(approval, roster.as_deref(), now) else { continue };
             fired.count(approval, &step);
             events.extend(EscalationEvent::of(&step.approval));
             steps.push(seal(step)?);

@@ -3,6 +3,8 @@
 //! Whoever changes an approval locks its timer first, and moves the history's counter last: the one
 //! lock orders the changes of an approval, the other the commits of all.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use gov_core::{ActionDigest, ApprovalId, Timestamp};
 use gov_store::{
@@ -17,6 +19,8 @@ use super::{
 };
 use crate::{
     approval::{Approval, ApprovalRequest},
+    directory::Directory,
+    roster::Roster,
     transition::{self, Change},
 };
 
@@ -56,6 +60,13 @@ pub const COMPONENT: Component = Component {
             sql: include_str!("../../migrations/postgres/0003_targets.sql"),
             min_reader: 1,
         },
+        // An older program would take one vote for the answer.
+        Migration {
+            version: 4,
+            what: "votes",
+            sql: include_str!("../../migrations/postgres/0004_votes.sql"),
+            min_reader: 4,
+        },
     ],
 };
 
@@ -69,13 +80,24 @@ const TRIES: u32 = 8;
 #[derive(Clone, Debug)]
 pub struct PgApprovalStore {
     pool: PgPool,
+    directory: Option<Arc<dyn Directory>>,
 }
 
 impl PgApprovalStore {
     /// Uses `pool`, whose database has the tables of [`COMPONENT`].
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, directory: None }
+    }
+
+    /// Knows from now on who is there to answer: without, no rung counts as empty.
+    #[must_use]
+    pub fn with_directory(self, directory: Arc<dyn Directory>) -> Self {
+        Self { directory: Some(directory), ..self }
+    }
+
+    fn roster(&self) -> Option<Arc<Roster>> {
+        self.directory.as_ref().map(|it| it.roster())
     }
 
     /// Opens the approval of `step`; `None` if there is an open one for its action.
@@ -101,7 +123,7 @@ impl ApprovalStore for PgApprovalStore {
         now: Timestamp,
     ) -> Result<Submitted, StoreError> {
         let digest = request.digest;
-        let step = transition::open(ApprovalId::at(now), request, now);
+        let step = transition::open(ApprovalId::at(now), request, self.roster().as_deref(), now);
         let step = SealedStep::of(step, None).map_err(unavailable)?;
         for _ in 0..TRIES {
             if let Some(position) = self.open(&step).await? {
@@ -144,7 +166,7 @@ impl ApprovalStore for PgApprovalStore {
             tx.rollback().await?;
             return Ok(Firing::default());
         }
-        let firing = match fire::write(&mut tx, &due, now).await {
+        let firing = match fire::write(&mut tx, &due, self.roster().as_deref(), now).await {
             Ok(firing) => firing,
             Err(error) => {
                 // Waited for: the next pass would skip what this one still has locked.

@@ -4,28 +4,23 @@
 //! the column that nobody can read.
 
 use gov_core::{ActionDigest, ApprovalId, Payload, Timestamp, payload::SALT_BYTES};
-use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::{
-    approval::{
-        Approval, ApprovalRequest, Consumption, HistoryRow, HumanAnswer, Notification, Status,
-    },
-    chain::Chain,
+use crate::approval::{
+    Approval, ApprovalRequest, Consumption, HistoryRow, HumanAnswer, Notification, Status,
 };
 
+mod json;
 mod mend;
 mod plan;
 mod sealed;
 
 pub(super) use self::{
+    json::{chain_text, optional_chain_text, votes_text},
     mend::{Mending, mending},
     plan::{Plan, Planned, plan},
     sealed::SealedStep,
 };
-
-/// The version of a chain's JSON.
-const CHAIN_VERSION: u8 = 1;
 
 /// One approval with its timer. Times are microseconds since 1970.
 #[derive(Debug)]
@@ -54,6 +49,8 @@ pub(super) struct ApprovalRow {
     pub(super) arrived_at: i64,
     pub(super) due_at: Option<i64>,
     pub(super) generation: i64,
+    pub(super) votes: Option<String>,
+    pub(super) chain_now: Option<String>,
 }
 
 /// One history row with what it takes from its approval.
@@ -74,13 +71,6 @@ pub(super) struct StoredEntry {
     pub(super) digest: Vec<u8>,
     pub(super) rule_id: String,
     pub(super) reason: String,
-}
-
-/// The JSON of a chain, with its version in front.
-#[derive(Serialize, Deserialize)]
-struct Versioned<C> {
-    v: u8,
-    chain: C,
 }
 
 /// Names the column of a value that cannot be read.
@@ -108,7 +98,7 @@ impl ApprovalRow {
             reason: self.reason,
             risk: self.risk,
             policy_version: columns.number("policy_version", self.policy_version)?,
-            chain: columns.must("chain", chain_from(&self.chain))?,
+            chain: columns.must("chain", json::chain_from(&self.chain))?,
         };
         let answer = match (self.answered_by, self.answered_at) {
             (Some(actor), Some(at)) => {
@@ -125,6 +115,9 @@ impl ApprovalRow {
             }),
             _ => None,
         };
+        let votes = self.votes.as_deref().map_or(Some(Vec::new()), json::votes_from);
+        let chain_now = self.chain_now.as_deref().map(json::chain_from);
+        let chain_now = chain_now.map(|it| columns.must("chain_now", it)).transpose()?;
         Ok(Approval {
             id,
             request,
@@ -134,6 +127,8 @@ impl ApprovalRow {
             submitted_at: columns.time("submitted_at", self.submitted_at)?,
             expires_at: self.expires_at.map(|it| columns.time("expires_at", it)).transpose()?,
             due_at: self.due_at.map(|it| columns.deadline("due_at", it)).transpose()?,
+            chain_now,
+            votes: columns.must("votes", votes)?,
             answer,
             consumption,
             generation: columns.number("generation", self.generation)?,
@@ -242,16 +237,6 @@ pub(super) fn readable<T>(row: Result<T, StoreError>) -> Option<T> {
         tracing::error!(error = error as &dyn std::error::Error, "a stored row is left out");
     })
     .ok()
-}
-
-/// A chain as it is stored.
-pub(super) fn chain_text(chain: &Chain) -> Result<String, StoreError> {
-    serde_json::to_string(&Versioned { v: CHAIN_VERSION, chain }).map_err(unavailable)
-}
-
-fn chain_from(text: &str) -> Option<Chain> {
-    let stored: Versioned<Chain> = serde_json::from_str(text).ok()?;
-    (stored.v == CHAIN_VERSION).then_some(stored.chain)
 }
 
 /// A number as it is stored: both dialects end at 2⁶³ - 1.

@@ -3,6 +3,8 @@
 //! Times are whole microseconds since 1970, ids 16-byte blobs. Everything that is written is
 //! *durable*: its fsync has returned. Other processes may write the same file.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use gov_core::{ActionDigest, ApprovalId, Timestamp};
 use gov_store::{
@@ -18,6 +20,8 @@ use super::{
 };
 use crate::{
     approval::{Approval, ApprovalRequest},
+    directory::Directory,
+    roster::Roster,
     transition::{self, Change},
 };
 
@@ -53,6 +57,13 @@ pub const COMPONENT: Component = Component {
             sql: include_str!("../../migrations/sqlite/0003_targets.sql"),
             min_reader: 1,
         },
+        // An older program would take one vote for the answer.
+        Migration {
+            version: 4,
+            what: "votes",
+            sql: include_str!("../../migrations/sqlite/0004_votes.sql"),
+            min_reader: 4,
+        },
     ],
 };
 
@@ -61,13 +72,24 @@ pub const COMPONENT: Component = Component {
 pub struct SqliteApprovalStore {
     writer: Writer,
     readers: Readers,
+    directory: Option<Arc<dyn Directory>>,
 }
 
 impl SqliteApprovalStore {
     /// Uses the doors of a file that has the tables of [`COMPONENT`].
     #[must_use]
     pub fn new(writer: Writer, readers: Readers) -> Self {
-        Self { writer, readers }
+        Self { writer, readers, directory: None }
+    }
+
+    /// Knows from now on who is there to answer: without, no rung counts as empty.
+    #[must_use]
+    pub fn with_directory(self, directory: Arc<dyn Directory>) -> Self {
+        Self { directory: Some(directory), ..self }
+    }
+
+    fn roster(&self) -> Option<Arc<Roster>> {
+        self.directory.as_ref().map(|it| it.roster())
     }
 
     async fn write<T: Send + 'static>(
@@ -116,7 +138,7 @@ impl ApprovalStore for SqliteApprovalStore {
         now: Timestamp,
     ) -> Result<Submitted, StoreError> {
         let digest = request.digest;
-        let step = transition::open(ApprovalId::at(now), request, now);
+        let step = transition::open(ApprovalId::at(now), request, self.roster().as_deref(), now);
         let step = SealedStep::of(step, None).map_err(unavailable)?;
         self.change(move |tx| {
             // One writer at a time: nobody can open another between this look and the insert.
@@ -152,7 +174,10 @@ impl ApprovalStore for SqliteApprovalStore {
     async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
         // Read and judged before the transaction: the rules hold up no other writer of the file,
         // and as long as nothing is due nobody takes the write lock. The generation decides below.
-        let planned = self.read(move |connection| fire::plan_due(connection, now, limit)).await?;
+        let roster = self.roster();
+        let planned = self
+            .read(move |connection| fire::plan_due(connection, roster.as_deref(), now, limit))
+            .await?;
         if planned.is_empty() {
             return Ok(Firing::default());
         }

@@ -27,11 +27,14 @@ pub(super) fn consume(
         return Err(Refusal::Status(Status::Expired));
     }
     let approver = approval.answer.as_ref().map(|it| it.actor.as_str());
+    let votes: Vec<_> =
+        approval.votes.iter().map(|it| json!({"person": it.person, "seat": it.seat})).collect();
     let history = HistoryEntry {
         policy_version: Some(policy_version),
         content: json!({
             "approval_id": approval.id,
             "approved_by": approver,
+            "votes": votes,
             "requested_under_policy": approval.request.policy_version,
             "consumed_under_policy": policy_version,
         }),

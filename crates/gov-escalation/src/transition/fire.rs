@@ -3,54 +3,68 @@
 use gov_core::{AuditEventKind, Timestamp};
 use serde_json::json;
 
-use super::{SYSTEM_TIMEOUT, Step, answer, closed, ended, entry, message::told};
+use super::{
+    SYSTEM_CHAIN, SYSTEM_TIMEOUT, Step, answer, closed, decide::settle, ended, entry,
+    message::told, routing::arrive,
+};
 use crate::{
     approval::{Approval, HistoryEntry, HumanAnswer, Status},
     chain::{Fallback, Rung},
+    roster::Roster,
 };
 
-/// What the clock does to a due approval; `None` before its time and once it is over.
+/// What the clock does to a due approval; `None` before its time and once it is over. Without a
+/// roster no rung counts as empty.
 #[must_use]
-pub fn fire(approval: &Approval, now: Timestamp) -> Option<Step> {
-    approval.due_at.filter(|due| *due <= now)?;
+pub fn fire(approval: &Approval, people: Option<&Roster>, now: Timestamp) -> Option<Step> {
+    let due = approval.due_at.filter(|due| *due <= now)?;
     match approval.status {
         Status::Pending if approval.expires_at.is_some_and(|it| it <= now) => {
             Some(fall_back(approval, now))
         }
-        Status::Pending => Some(escalate(approval, now)),
+        Status::Pending => Some(escalate(approval, people, due, now)),
         Status::Approved => Some(expire(approval, now)),
         _ => None,
     }
 }
 
-fn escalate(approval: &Approval, now: Timestamp) -> Step {
-    let rung = approval.rung.saturating_add(1);
-    let chain = &approval.request.chain;
-    let Some(next) = chain.rung(rung) else {
+/// The next rung arrived when the one before was due, however late that is noticed.
+fn escalate(approval: &Approval, people: Option<&Roster>, due: Timestamp, now: Timestamp) -> Step {
+    let next = approval.rung.saturating_add(1);
+    if approval.chain().rung(next).is_none() {
         // Only a chain that was stored by other hands has a deadline and no rung.
         return fall_back(approval, now);
-    };
-    let (from, to) = (chain.rung(approval.rung).map(Rung::audience), next.audience());
-    let times_out = approval.expires_at.unwrap_or(now);
-    let history = HistoryEntry {
+    }
+    let arrival = arrive(approval, people, next, due, now);
+    let audience = |rung| approval.chain().rung(rung).map(Rung::audience);
+    let (from, to) = (audience(approval.rung), audience(arrival.rung));
+    let escalated = HistoryEntry {
         from_role: from.clone(),
-        to_role: Some(to.clone()),
-        content: json!({"approval_id": approval.id, "rung": rung, "from": from, "to": to}),
-        ..entry(now, AuditEventKind::ApprovalEscalated, "system:chain", approval.id)
+        to_role: to.clone(),
+        content: json!({
+            "approval_id": approval.id, "rung": arrival.rung, "from": from, "to": to,
+            "passed": arrival.passed,
+        }),
+        ..entry(now, AuditEventKind::ApprovalEscalated, SYSTEM_CHAIN, approval.id)
     };
-    let after = Approval {
-        rung,
-        arrived_at: now,
-        due_at: Some(chain.next_deadline(rung, now, times_out)),
-        generation: approval.generation.saturating_add(1),
-        ..approval.clone()
-    };
+    let mut history = arrival.skips(approval, now);
+    history.push(escalated);
+    let after = arrival.move_there(approval.clone());
+    // What was said on the rungs before may be all that this one needs.
+    if let Some(last) = after.votes.last()
+        && after.chain().satisfied_by(after.rung, &after.votes).is_some()
+    {
+        let settled = settle(&after, last, now);
+        history.extend(settled.history);
+        return Step { history, ..settled };
+    }
+    let after = Approval { generation: approval.generation.saturating_add(1), ..after };
     let outbox = told(&after, now);
-    Step { approval: after, history: vec![history], outbox }
+    Step { approval: after, history, outbox }
 }
 
 fn fall_back(approval: &Approval, now: Timestamp) -> Step {
-    let fallback = approval.request.chain.fallback;
+    let fallback = approval.chain().fallback;
     let history = HistoryEntry {
         content: json!({
             "approval_id": approval.id, "actor": SYSTEM_TIMEOUT, "fallback": fallback,

@@ -8,7 +8,7 @@ use crate::approval::{Approval, Notification};
 /// One message a notifier of the rung.
 pub(super) fn told(approval: &Approval, now: Timestamp) -> Vec<Notification> {
     let request = &approval.request;
-    let Some(rung) = request.chain.rung(approval.rung) else { return Vec::new() };
+    let Some(rung) = approval.chain().rung(approval.rung) else { return Vec::new() };
     let mut content = Map::new();
     for (name, value) in [
         ("approval_id", json!(approval.id)),

@@ -3,17 +3,22 @@
 use gov_core::{ApprovalId, AuditEventKind, Timestamp};
 use serde_json::json;
 
-use super::{Step, entry, message::told};
+use super::{Step, entry, message::told, routing::arrive};
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryEntry, Status},
-    chain::Rung,
+    roster::Roster,
 };
 
-/// A new approval: rung 0 is asked at once.
+/// A new approval: its first rung is asked at once, or the first that is not empty where the ones
+/// before say that they may be skipped. Without a roster no rung counts as empty.
 #[must_use]
-pub fn open(id: ApprovalId, request: ApprovalRequest, now: Timestamp) -> Step {
+pub fn open(
+    id: ApprovalId,
+    request: ApprovalRequest,
+    people: Option<&Roster>,
+    now: Timestamp,
+) -> Step {
     let times_out = now + request.chain.timeout.0;
-    let audience = request.chain.rung(0).map(Rung::audience).unwrap_or_default();
     let requested = HistoryEntry {
         policy_version: Some(request.policy_version),
         content: json!({
@@ -26,24 +31,26 @@ pub fn open(id: ApprovalId, request: ApprovalRequest, now: Timestamp) -> Step {
         }),
         ..entry(now, AuditEventKind::ApprovalRequested, request.agent_id.as_str(), id)
     };
-    let routed = HistoryEntry {
-        to_role: Some(audience.clone()),
-        content: json!({"approval_id": id, "rung": 0, "to": audience}),
-        ..entry(now, AuditEventKind::ApprovalRouted, "system:chain", id)
-    };
-    let approval = Approval {
+    let asked = Approval {
         id,
         status: Status::Pending,
         rung: 0,
         arrived_at: now,
         submitted_at: now,
         expires_at: Some(times_out),
-        due_at: Some(request.chain.next_deadline(0, now, times_out)),
+        due_at: None,
+        chain_now: None,
+        votes: Vec::new(),
         answer: None,
         consumption: None,
         generation: 1,
         request,
     };
+    let arrival = arrive(&asked, people, 0, now, now);
+    let mut history = vec![requested];
+    history.extend(arrival.skips(&asked, now));
+    history.push(arrival.routed(&asked, now));
+    let approval = arrival.move_there(asked);
     let outbox = told(&approval, now);
-    Step { approval, history: vec![requested, routed], outbox }
+    Step { approval, history, outbox }
 }

@@ -3,19 +3,19 @@
 
 use std::time::Duration;
 
-use gov_core::{ApprovalId, Clock as _, PersonId, clock::ManualClock};
+use gov_core::{ApprovalId, Clock as _, clock::ManualClock};
 
 use super::*;
 use crate::{
     approval::ApprovalRequest,
     chain::{Chain, Fallback, Span},
-    store::conformance::{APPROVED_FOR, RUNG, TIMEOUT, answer, chain, consume, digest, request},
+    store::conformance::{APPROVED_FOR, RUNG, TIMEOUT, answer, chain, consume, request},
 };
 
 #[test]
 fn opening_asks_the_first_rung_and_says_who_asked_for_what() {
     let now = now();
-    let step = open(ApprovalId::at(now), request(1), now);
+    let step = open(ApprovalId::at(now), request(1), None, now);
     let it = &step.approval;
     assert_eq!((it.status, it.rung, it.generation), (Status::Pending, 0, 1));
     assert_eq!((it.due_at, it.expires_at), (Some(now + RUNG), Some(now + TIMEOUT)));
@@ -33,7 +33,7 @@ fn opening_asks_the_first_rung_and_says_who_asked_for_what() {
 fn a_single_rung_waits_for_the_time_out() {
     let mut request = request(1);
     request.chain.rungs.truncate(1);
-    let it = open(ApprovalId::at(now()), request, now()).approval;
+    let it = open(ApprovalId::at(now()), request, None, now()).approval;
     assert_eq!(it.due_at, Some(now() + TIMEOUT));
 }
 
@@ -42,9 +42,9 @@ fn a_deadline_beyond_all_time_never_fires_rather_than_at_once() {
     let mut request = request(1);
     request.chain.rungs.truncate(1);
     request.chain.timeout = Span(Duration::MAX);
-    let it = open(ApprovalId::at(now()), request, now()).approval;
+    let it = open(ApprovalId::at(now()), request, None, now()).approval;
     assert_eq!(it.due_at, Some(Timestamp::MAX));
-    assert_eq!(fire(&it, now() + Duration::from_hours(1_000_000)), None);
+    assert_eq!(fire(&it, None, now() + Duration::from_hours(1_000_000)), None);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn after_the_time_out_only_a_parked_request_takes_an_answer_be_its_timer_late_or
         (Fallback::Park, None),
     ] {
         let it = pending_with(fallback);
-        let fired = fire(&it, now() + TIMEOUT).unwrap().approval;
+        let fired = fire(&it, None, now() + TIMEOUT).unwrap().approval;
         for late in [it, fired] {
             assert_eq!(late.status_at(now() + TIMEOUT), refusal.unwrap_or(Status::Parked));
             let outcome = apply(&late, &answer(Verdict::Reject, 1), now() + TIMEOUT);
@@ -92,15 +92,15 @@ fn after_the_time_out_only_a_parked_request_takes_an_answer_be_its_timer_late_or
 fn every_change_raises_the_generation_by_one() {
     let (it, yes) = (pending(), approved());
     assert_eq!((it.generation, yes.generation), (1, 2));
-    let parked = fire(&pending_with(Fallback::Park), now() + TIMEOUT).unwrap();
+    let parked = fire(&pending_with(Fallback::Park), None, now() + TIMEOUT).unwrap();
     for (before, step) in [
         (&it, apply(&it, &answer(Verdict::Reject, 1), now()).unwrap()),
         (&it, apply(&it, &cancel(), now()).unwrap()),
-        (&it, fire(&it, now() + RUNG).unwrap()),
-        (&it, fire(&it, now() + TIMEOUT).unwrap()),
+        (&it, fire(&it, None, now() + RUNG).unwrap()),
+        (&it, fire(&it, None, now() + TIMEOUT).unwrap()),
         (&it, parked),
         (&yes, apply(&yes, &consume(1, None), now()).unwrap()),
-        (&yes, fire(&yes, now() + APPROVED_FOR).unwrap()),
+        (&yes, fire(&yes, None, now() + APPROVED_FOR).unwrap()),
     ] {
         assert_eq!(step.approval.generation, before.generation + 1);
     }
@@ -109,22 +109,22 @@ fn every_change_raises_the_generation_by_one() {
 #[test]
 fn nothing_fires_before_its_time_and_nothing_that_is_over() {
     let it = pending();
-    assert_eq!(fire(&it, just_before(now() + RUNG)), None);
+    assert_eq!(fire(&it, None, just_before(now() + RUNG)), None);
     for change in [answer(Verdict::Reject, 1), cancel()] {
         let over = apply(&it, &change, now()).unwrap().approval;
-        assert_eq!(fire(&over, Timestamp::MAX), None);
+        assert_eq!(fire(&over, None, Timestamp::MAX), None);
     }
     // A timer that other hands left on a closed approval does nothing either.
     let over = apply(&it, &cancel(), now()).unwrap().approval;
-    assert_eq!(fire(&Approval { due_at: Some(now()), ..over }, now()), None);
+    assert_eq!(fire(&Approval { due_at: Some(now()), ..over }, None, now()), None);
 }
 
 #[test]
 fn a_rung_that_is_due_is_asked_and_told_and_the_time_out_stays() {
-    let late = now() + RUNG * 2;
-    let step = fire(&pending(), late).unwrap();
+    let late = now() + RUNG + Duration::from_mins(1);
+    let step = fire(&pending(), None, late).unwrap();
     let it = step.approval;
-    assert_eq!((it.rung, it.arrived_at, it.generation), (1, late, 2));
+    assert_eq!((it.rung, it.arrived_at, it.generation), (1, now() + RUNG, 2));
     assert_eq!((it.due_at, it.expires_at), (Some(now() + TIMEOUT), Some(now() + TIMEOUT)));
     let [escalated] = step.history.try_into().unwrap();
     let (from, to) = (escalated.from_role.as_deref(), escalated.to_role.as_deref());
@@ -139,7 +139,7 @@ fn silence_is_answered_by_the_system_in_the_words_of_the_chain() {
         (Fallback::Allow, Status::Approved, Some(SYSTEM_TIMEOUT)),
         (Fallback::Park, Status::Parked, None),
     ] {
-        let step = fire(&pending_with(fallback), now() + TIMEOUT).unwrap();
+        let step = fire(&pending_with(fallback), None, now() + TIMEOUT).unwrap();
         assert_eq!(step.approval.status, status);
         assert_eq!(step.approval.answer.as_ref().map(|it| it.actor.as_str()), actor);
         assert_eq!(step.approval.due_at.is_some(), status == Status::Approved);
@@ -154,7 +154,7 @@ fn silence_is_answered_by_the_system_in_the_words_of_the_chain() {
 fn a_stored_chain_that_lost_its_rungs_falls_back() {
     let mut it = pending();
     it.request.chain.rungs.clear();
-    let step = fire(&it, now() + RUNG).unwrap();
+    let step = fire(&it, None, now() + RUNG).unwrap();
     assert_eq!(step.approval.status, Status::TimedOut);
 }
 
@@ -186,7 +186,7 @@ fn a_use_is_repeated_only_under_the_key_it_had() {
 
 #[test]
 fn what_is_open_can_be_withdrawn_and_what_is_closed_cannot() {
-    let parked = fire(&pending_with(Fallback::Park), now() + TIMEOUT).unwrap().approval;
+    let parked = fire(&pending_with(Fallback::Park), None, now() + TIMEOUT).unwrap().approval;
     for open in [pending(), parked, approved()] {
         let step = apply(&open, &cancel(), now()).unwrap();
         assert_eq!((step.approval.status, step.approval.due_at), (Status::Cancelled, None));
@@ -228,14 +228,11 @@ fn pending() -> Approval {
 
 fn pending_with(fallback: Fallback) -> Approval {
     let request = ApprovalRequest { chain: Chain { fallback, ..chain() }, ..request(1) };
-    open(ApprovalId::at(now()), request, now()).approval
+    open(ApprovalId::at(now()), request, None, now()).approval
 }
 
 fn approved() -> Approval {
-    let decider = Decider { person_id: PersonId::at(now()) };
-    let yes =
-        Change::Decide { verdict: Verdict::Approve, digest: digest(1), decider, comment: None };
-    apply(&pending(), &yes, now()).unwrap().approval
+    apply(&pending(), &answer(Verdict::Approve, 1), now()).unwrap().approval
 }
 
 fn cancel() -> Change {

@@ -51,7 +51,7 @@ async fn an_unknown_and_a_disabled_person_decide_nothing() {
     let id = it.ask(1).await.id;
     let reason = objection(it.decide(id, "stranger", Verdict::Approve).await);
     assert_eq!(reason, Objection::Unknown(person("stranger")));
-    it.roster.disable(person("ops"));
+    it.people.disable(person("ops"));
     let reason = objection(it.decide(id, "ops", Verdict::Approve).await);
     assert_eq!(reason.to_string(), format!("`{}` is unknown or disabled", person("ops")));
     assert_eq!(it.status(id).await, "pending");

@@ -39,6 +39,8 @@ fn every_metric_is_exported_under_its_documented_name_and_counts() {
         "gov_escalation_fired_total what=expired 0",
         "gov_escalation_fired_total what=fell_back 0",
         "gov_escalation_fired_total what=set_aside 0",
+        "gov_escalation_fired_total what=settled 0",
+        "gov_escalation_fired_total what=skipped 0",
         "gov_escalation_fired_total what=stale 0",
         "gov_escalation_firing_lag_seconds [60.0]",
         "gov_escalation_found what=overdue 0",
@@ -53,8 +55,10 @@ fn every_metric_is_exported_under_its_documented_name_and_counts() {
         "gov_escalation_outbox_given_up_total 0",
         "gov_escalation_outbox_sent_total 2",
         "gov_escalation_pass_errors_total 0",
+        "gov_escalation_reopened_total 0",
         "gov_escalation_requested_total 2",
         "gov_escalation_target_disabled_total 0",
+        "gov_escalation_voted_total 0",
     ];
     assert_eq!(counted, expected.map(str::to_owned).into());
     // The README has the same names.

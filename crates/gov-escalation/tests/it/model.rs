@@ -1,13 +1,37 @@
-//! The rules under any sequence of requests, answers, uses and clock jumps.
+//! The rules under any sequence of requests, answers, uses and clock jumps: alone, and as every
+//! backend keeps them.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use gov_core::{ApprovalId, AuditEventKind, Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
     approval::{Approval, ApprovalRequest, Status, Verdict},
     chain::{Chain, Fallback},
-    store::conformance::{self, answer, consume, request},
+    store::{
+        conformance::{self, answer, consume, request},
+        memory::MemoryApprovalStore,
+        postgres::{self, PgApprovalStore},
+        sqlite::{self, SqliteApprovalStore},
+    },
     transition::{self, Change, SYSTEM_TIMEOUT, Step},
 };
+use gov_store::fresh_database;
 use proptest::prelude::*;
+use tokio::task::JoinSet;
+
+mod oracle;
+mod play;
+mod script;
+
+/// How many cases are played on every run; on PostgreSQL, where each step is a round trip or more,
+/// the long form plays as many.
+const CASES: u64 = 2000;
+
+/// How many cases are played on PostgreSQL on every run.
+const CASES_ON_POSTGRES: u64 = 48;
+
+/// How many databases are played on at a time: a case waits for the disk most of its time.
+const LANES: u64 = 8;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -83,7 +107,7 @@ impl Life {
     fn open(fallback: Fallback, now: Timestamp) -> Self {
         let chain = Chain { fallback, ..conformance::chain() };
         let request = ApprovalRequest { chain, ..request(1) };
-        let step = transition::open(ApprovalId::at(now), request, now);
+        let step = transition::open(ApprovalId::at(now), request, None, now);
         assert_eq!((step.approval.generation, step.history.len(), step.outbox.len()), (1, 2, 1));
         Self { approval: step.approval, answers: 0, uses: 0, told: 1 }
     }
@@ -100,13 +124,13 @@ impl Life {
                 assert_eq!(*digest, self.approval.request.digest);
                 assert!(self.approval.expires_at.unwrap() > now, "used after its end");
             }
-            Change::Cancel { .. } => (),
+            Change::Reopen { .. } | Change::Cancel { .. } => (),
         }
         Some(step)
     }
 
     fn fire(&self, now: Timestamp) -> Option<Step> {
-        let step = transition::fire(&self.approval, now)?;
+        let step = transition::fire(&self.approval, None, now)?;
         assert!(self.approval.due_at.unwrap() <= now, "fired before its time");
         Some(step)
     }
@@ -163,4 +187,82 @@ impl Life {
 fn cancel() -> Change {
     let (actor, reason) = ("coder".to_owned(), "done by hand".to_owned());
     Change::Cancel { actor, reason, policy_version: None }
+}
+
+#[tokio::test]
+async fn every_case_ends_in_memory_as_the_rules_say() {
+    let mut ends = Ends::new();
+    for first in (0..CASES).step_by(10) {
+        let people = Arc::new(conformance::roster());
+        let store = MemoryApprovalStore::default().with_directory(people);
+        add(&mut ends, play::cases(&store, first..first + 10).await);
+    }
+    // What never happens is not tested.
+    for end in ["rejected", "timed_out", "cancelled", "consumed", "expired"] {
+        assert!(ends.get(end).is_some_and(|it| *it > 50), "{ends:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_case_ends_in_sqlite_as_the_rules_say() {
+    on_sqlite(0..CASES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_case_ends_in_postgres_as_the_rules_say() {
+    on_postgres(0..CASES_ON_POSTGRES).await;
+}
+
+/// How many approvals ended how.
+pub(crate) type Ends = BTreeMap<&'static str, u64>;
+
+/// How the approvals of these cases end, in several files at a time.
+pub(crate) async fn on_sqlite(seeds: Range<u64>) -> Ends {
+    let mut lanes = JoinSet::new();
+    for seeds in split(seeds) {
+        let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
+        let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
+        let people = Arc::new(conformance::roster());
+        let store = SqliteApprovalStore::new(writer, readers).with_directory(people);
+        lanes.spawn(async move {
+            let ends = play::cases(&store, seeds).await;
+            drop(file);
+            ends
+        });
+    }
+    sum(lanes).await
+}
+
+/// As [`on_sqlite`], in databases; `None` without a server.
+pub(crate) async fn on_postgres(seeds: Range<u64>) -> Option<Ends> {
+    let mut lanes = JoinSet::new();
+    for seeds in split(seeds) {
+        let pool = fresh_database::postgres(&[&postgres::COMPONENT]).await?;
+        let people = Arc::new(conformance::roster());
+        let store = PgApprovalStore::new(pool).with_directory(people);
+        lanes.spawn(async move { play::cases(&store, seeds).await });
+    }
+    Some(sum(lanes).await)
+}
+
+fn split(seeds: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let size = (seeds.end - seeds.start).div_ceil(LANES).max(1);
+    (0..LANES).filter_map(move |lane| {
+        let first = seeds.start + lane * size;
+        (first < seeds.end).then(|| first..seeds.end.min(first + size))
+    })
+}
+
+async fn sum(mut lanes: JoinSet<Ends>) -> Ends {
+    let mut ends = Ends::new();
+    while let Some(lane) = lanes.join_next().await {
+        add(&mut ends, lane.unwrap());
+    }
+    ends
+}
+
+fn add(sum: &mut Ends, ends: Ends) {
+    for (end, count) in ends {
+        *sum.entry(end).or_default() += count;
+    }
 }

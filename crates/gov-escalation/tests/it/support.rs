@@ -12,12 +12,11 @@ use std::{
 
 use async_trait::async_trait;
 use gov_core::{
-    ActionDigest, AgentId, ApprovalId, Clock as _, PersonId, Role, Timestamp, clock::ManualClock,
-    id::uuid::Uuid,
+    ActionDigest, ApprovalId, Clock as _, PersonId, Timestamp, clock::ManualClock, id::uuid::Uuid,
 };
 use gov_escalation::{
     Approvals, AuditorConfig, DbEscalationScheduler, Directory, EscalationAuditor, Notifier,
-    NotifyError, SchedulerConfig, Sender, SenderConfig, Target,
+    NotifyError, Roster, SchedulerConfig, Sender, SenderConfig, Target,
     approval::{Approval, ApprovalRequest, Decider, Notification, Verdict},
     approvals::{ApprovalsConfig, DecideError, Decided, Decision},
     store::{
@@ -34,11 +33,11 @@ pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
 /// The people of these tests: `ops`, `lead`, and `owner`, who has both roles and the agent.
 #[derive(Debug, Default)]
-pub(crate) struct Roster {
+pub(crate) struct People {
     disabled: Mutex<Vec<PersonId>>,
 }
 
-impl Roster {
+impl People {
     pub(crate) fn disable(&self, person: PersonId) {
         self.disabled.lock().push(person);
     }
@@ -49,21 +48,20 @@ pub(crate) fn person(name: &str) -> PersonId {
     PersonId::from_uuid(Uuid::from_u128(number.unwrap() as u128 + 1))
 }
 
-impl Directory for Roster {
-    fn roles_of(&self, wanted: PersonId) -> Option<Vec<Role>> {
-        let roles = [
-            ("ops", vec!["ops"]),
-            ("lead", vec!["lead"]),
-            ("owner", vec!["ops", "lead"]),
-            ("guest", vec![]),
-        ];
-        let (_, roles) = roles.into_iter().find(|(name, _)| person(name) == wanted)?;
-        let is_disabled = self.disabled.lock().contains(&wanted);
-        (!is_disabled).then(|| roles.into_iter().map(|it| it.parse().unwrap()).collect())
-    }
-
-    fn owners_of(&self, agent: &AgentId) -> Vec<PersonId> {
-        if agent.as_str() == "coder" { vec![person("owner")] } else { Vec::new() }
+impl Directory for People {
+    fn roster(&self) -> Arc<Roster> {
+        let roles: [(&str, &[&str]); 4] =
+            [("ops", &["ops"]), ("lead", &["lead"]), ("owner", &["ops", "lead"]), ("guest", &[])];
+        let mut roster = Roster::default();
+        for (name, roles) in roles {
+            let roles = roles.iter().map(|it| it.parse().unwrap()).collect();
+            roster.members.insert(person(name), roles);
+        }
+        for disabled in &*self.disabled.lock() {
+            roster.members.remove(disabled);
+        }
+        roster.owners.insert("coder".parse().unwrap(), vec![person("owner")]);
+        Arc::new(roster)
     }
 }
 
@@ -181,7 +179,7 @@ impl ApprovalStore for Moody {
 pub(crate) struct Process {
     pub(crate) clock: ManualClock,
     pub(crate) store: Arc<Moody>,
-    pub(crate) roster: Arc<Roster>,
+    pub(crate) people: Arc<People>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) approvals: Approvals,
     pub(crate) shutdown: CancellationToken,
@@ -196,15 +194,15 @@ impl Process {
 
     /// Another process over the same store, under the same clock.
     pub(crate) fn beside(clock: &ManualClock, store: Arc<Moody>) -> Self {
-        let (clock, roster) = (clock.clone(), Arc::<Roster>::default());
+        let (clock, people) = (clock.clone(), Arc::<People>::default());
         let approvals = Approvals::new(
             store.clone(),
-            roster.clone(),
+            people.clone(),
             Arc::new(clock.clone()),
             ApprovalsConfig { max_waiters: 2, ..ApprovalsConfig::default() },
         );
         let (inbox, shutdown) = (Arc::default(), CancellationToken::new());
-        Self { clock, store, roster, inbox, approvals, shutdown, tasks: JoinSet::new() }
+        Self { clock, store, people, inbox, approvals, shutdown, tasks: JoinSet::new() }
     }
 
     /// Scheduler and sender run.

@@ -12,7 +12,7 @@ use gov_escalation::store::{
 };
 use gov_store::fresh_database;
 
-use crate::{processes, races};
+use crate::{model, processes, races};
 
 fn seeds(otherwise: u64) -> u64 {
     std::env::var("GOV_TEST_SEEDS").map_or(otherwise, |it| it.parse().unwrap())
@@ -98,4 +98,16 @@ async fn no_race_has_two_winners() {
     races::on_sqlite(rounds).await;
     assert!(races::on_postgres(rounds).await, "a PostgreSQL is missing");
     report("races on both databases", &[format!("{rounds} rounds")]);
+}
+
+/// As many cases as seeds, on each database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "takes minutes; run by `cargo xtask torture escalation --seeds N`"]
+async fn every_case_ends_as_the_rules_say() {
+    let seeds = seeds(2000);
+    let on_sqlite = model::on_sqlite(0..seeds).await;
+    let on_postgres = model::on_postgres(0..seeds).await.expect("a PostgreSQL is missing");
+    assert_eq!(on_sqlite, on_postgres);
+    let ends: Vec<_> = on_sqlite.iter().map(|(end, count)| format!("{end}: {count}")).collect();
+    report(&format!("cases of several voters on both databases, seeds 0..{seeds}"), &ends);
 }

@@ -85,6 +85,7 @@ fn failed(source: impl std::error::Error + Send + Sync + 'static) -> FeedError {
 mod tests {
     use gov_core::{ActionDigest, Clock as _, Timestamp, clock::ManualClock};
     use gov_escalation::{
+        Roster,
         approval::ApprovalRequest,
         chain::Chain,
         store::{ApprovalStore as _, memory::MemoryApprovalStore},
@@ -115,10 +116,13 @@ mod tests {
         let (store, now) = (Arc::new(MemoryApprovalStore::default()), ManualClock::default().now());
         let digest = request(now).digest;
         let id = store.submit(request(now), now).await.unwrap().approval.id;
+        let person_id = gov_core::PersonId::at(now);
+        let roster = Roster { members: [(person_id, Vec::new())].into(), ..Roster::default() };
         let decide = Change::Decide {
             verdict: gov_escalation::approval::Verdict::Approve,
             digest,
-            decider: gov_escalation::approval::Decider { person_id: gov_core::PersonId::at(now) },
+            decider: gov_escalation::approval::Decider { person_id },
+            roster: Arc::new(roster),
             comment: None,
         };
         let consume = Change::Consume { digest, policy_version: 4, idempotency_key: None };

@@ -1,10 +1,11 @@
 //! Approvals as they are shown.
 
 use gov_core::{
-    ActionDigest, AgentId, ApprovalId, AuditEventKind, RuleId, SessionId, TeamId, Timestamp,
+    ActionDigest, AgentId, ApprovalId, AuditEventKind, PersonId, RuleId, SessionId, TeamId,
+    Timestamp,
 };
 use gov_escalation::{
-    approval::{Approval, HistoryRow},
+    approval::{Approval, HistoryRow, Verdict, Vote},
     chain::{Chain, Rung},
 };
 use serde::{Deserialize, Serialize};
@@ -67,10 +68,13 @@ pub struct ApprovalView {
     pub context: Value,
     /// The policy version that asked.
     pub policy_version: u64,
-    /// Who is asked, and what silence means.
+    /// Who is asked now, and what silence means.
     pub chain: ChainView,
     /// The rung that was asked last, from 0.
     pub rung: u32,
+    /// What people have said so far, in order.
+    #[serde(default)]
+    pub votes: Vec<VoteView>,
     /// The answer, where there is one.
     pub answer: Option<AnswerView>,
     /// How it was used.
@@ -111,6 +115,23 @@ pub struct RungView {
     pub after: String,
 }
 
+/// What one person said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteView {
+    /// Who: `per_…`.
+    pub person: PersonId,
+    /// In whose right: their own, or that of who named them stand-in.
+    pub seat: PersonId,
+    /// `approve` or `reject`.
+    pub decision: Verdict,
+    /// The rung that was asked last then, from 0.
+    pub rung: u32,
+    /// When.
+    pub at: Timestamp,
+    /// In their own words.
+    pub comment: Option<String>,
+}
+
 /// What a person, or silence, said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerView {
@@ -149,7 +170,7 @@ pub struct HistoryView {
 impl From<&Approval> for ApprovalRow {
     fn from(approval: &Approval) -> Self {
         let request = &approval.request;
-        let rung = request.chain.rung(approval.rung);
+        let rung = approval.chain().rung(approval.rung);
         Self {
             id: approval.id,
             status: approval.status.as_str().to_owned(),
@@ -179,8 +200,9 @@ impl ApprovalView {
             action: part(approval, "action").clone(),
             context: part(approval, "context").clone(),
             policy_version: request.policy_version,
-            chain: (&request.chain).into(),
+            chain: approval.chain().into(),
             rung: approval.rung,
+            votes: approval.votes.iter().map(VoteView::from).collect(),
             answer: approval.answer.as_ref().map(|it| AnswerView {
                 actor: it.actor.clone(),
                 at: it.at,
@@ -204,6 +226,13 @@ impl From<&Chain> for ChainView {
             fallback: chain.fallback,
             rungs: chain.rungs.iter().map(rung).collect(),
         }
+    }
+}
+
+impl From<&Vote> for VoteView {
+    fn from(vote: &Vote) -> Self {
+        let Vote { person, seat, verdict: decision, rung, at, ref comment, .. } = *vote;
+        Self { person, seat, decision, rung, at, comment: comment.clone() }
     }
 }
 

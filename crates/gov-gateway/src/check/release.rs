@@ -5,7 +5,7 @@
 //!    └─ yes: unknown, or another agent's ──▶ refuse `approval-unknown`
 //!            of another action ──▶ as if none was named
 //!            over ──▶ refuse `approval-<status>`
-//! waiting ──▶ held      approved ──▶ used, once      under another chain ──▶ superseded, a new one
+//! waiting ──▶ held      approved ──▶ used, once      not enough for the chain of now ──▶ asked again
 //! ```
 //!
 //! The policy has been asked by then: an approval never stands against it.
@@ -155,7 +155,8 @@ impl Gate {
         Err(DeskError::Busy.into())
     }
 
-    /// Whether the policy asks others than have answered: then their answer is void.
+    /// Whether the policy asks for more than was answered: then that is asked for, and what was
+    /// answered counts.
     async fn overtaken(
         &self,
         approval: &Approval,
@@ -163,11 +164,16 @@ impl Gate {
         judgement: &Judgement,
     ) -> Result<bool, CheckError> {
         let Some(asked) = asked else { return Ok(false) };
-        if asked.chain.name == approval.request.chain.name {
+        if approval.holds_under(asked.chain) {
             return Ok(false);
         }
+        let version = judgement.policy_version;
+        if asked.digest == approval.request.digest {
+            return Ok(self.desk.reopen(approval.id, asked.chain, version).await?);
+        }
+        // What it was good for is another thing now: in one session, or in all.
         let reason = "the active policy asks another chain";
-        self.desk.supersede(approval.id, judgement.policy_version, reason).await?;
+        self.desk.supersede(approval.id, version, reason).await?;
         Ok(true)
     }
 

@@ -5,10 +5,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use gov_escalation::chain::{Chain, DEFAULT_CHAIN, Fallback, Rung, Span};
+use gov_escalation::chain::{Chain, DEFAULT_CHAIN, Fallback, Late, Rung, Seats, Span};
 
 use super::{
-    Binding, Given, Origin, Problem, Silence,
+    Binding, Given, Lateness, Origin, Problem, SeatsDraft, Silence,
     keys::{CHAIN_KEYS, Key, RUNG_KEYS},
     source::Setting,
 };
@@ -50,6 +50,12 @@ pub struct RungDraft {
     pub notify: Vec<String>,
     /// How many must approve.
     pub quorum: u64,
+    /// How many of which roles must approve.
+    pub require: Vec<SeatsDraft>,
+    /// Whether it is skipped where nobody is there.
+    pub allow_skip_when_empty: bool,
+    /// Whether it is told after its time.
+    pub late: Lateness,
 }
 
 /// The chains while the configuration is read.
@@ -176,24 +182,32 @@ impl Read {
 
 impl RungDraft {
     fn build(&self) -> Result<Rung, String> {
-        if self.quorum != 1 {
-            return Err(format!(
-                "`quorum` = {}: in this version one person's answer decides; leave it out, or \
-                 set it to 1",
-                self.quorum
-            ));
-        }
         if let Some(unknown) = self.notify.iter().find(|it| !NOTIFIERS.contains(&it.as_str())) {
             return Err(format!("`notify` names `{unknown}`; `log` is all there is yet"));
         }
         let roles: Result<_, _> = self.roles.iter().map(|it| it.parse()).collect();
         let people: Result<_, _> = self.people.iter().map(|it| it.parse()).collect();
+        let require: Result<_, String> = self.require.iter().map(SeatsDraft::build).collect();
         Ok(Rung {
             roles: roles.map_err(|error| format!("`roles`: {error}"))?,
             people: people.map_err(|error| format!("`people`: {error}"))?,
             after: Span(self.after),
             notify: self.notify.clone(),
+            quorum: u32::try_from(self.quorum).map_err(|error| format!("`quorum`: {error}"))?,
+            require: require?,
+            allow_skip_when_empty: self.allow_skip_when_empty,
+            late: match self.late {
+                Lateness::SkipToCurrent => Late::SkipToCurrent,
+                Lateness::FireAll => Late::FireAll,
+            },
         })
+    }
+}
+
+impl SeatsDraft {
+    fn build(&self) -> Result<Seats, String> {
+        let role = self.role.parse().map_err(|error| format!("`require`: {error}"))?;
+        Ok(Seats { role, count: self.count })
     }
 }
 

@@ -274,7 +274,25 @@ pub static RUNG_KEYS: &[Key<RungDraft>] = &[
         "quorum",
         Slot::Count { at: |it| &mut it.quorum, min: 1, max: 100 },
         "1",
-        "how many must approve; 1 is all there is yet",
+        "how many of them must approve; one rejection is enough",
+    ),
+    key(
+        "require",
+        Slot::Seats(|it| &mut it.require),
+        "",
+        "how many of which roles must approve, all of them, each person for one: `[{ role = \"security\", count = 1 }, { role = \"ops\", count = 2 }]`; instead of `roles`, `people` and `quorum`",
+    ),
+    key(
+        "allow_skip_when_empty",
+        Slot::Switch(|it| &mut it.allow_skip_when_empty),
+        "false",
+        "whether the next rung is asked at once where nobody is there to answer; the last one is always asked",
+    ),
+    key(
+        "late",
+        Slot::Choice(|it| &mut it.late),
+        "skip_to_current",
+        "what becomes of a rung whose time went by while no server ran: `skip_to_current`: only the rung of now is told; `fire_all`: it is told all the same",
     ),
 ];
 

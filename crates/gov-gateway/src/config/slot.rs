@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{Backend, Config, Given, span};
+use super::{Backend, Config, Given, SeatsDraft, seats, span};
 
 /// The type of a value, its limits, and where it lives in `T`.
 pub enum Slot<T = Config> {
@@ -41,6 +41,8 @@ pub enum Slot<T = Config> {
         /// All that there are.
         all: &'static [&'static str],
     },
+    /// How many people of which roles.
+    Seats(fn(&mut T) -> &mut Vec<SeatsDraft>),
     /// One of some words.
     Choice(fn(&mut T) -> &mut dyn Choose),
     /// A database.
@@ -68,6 +70,7 @@ impl<T: Clone + Default> Slot<T> {
             Self::Path(_) => "path".to_owned(),
             Self::List(_) => "list of texts".to_owned(),
             Self::Words { all, .. } => format!("list of {}", either(all)),
+            Self::Seats(_) => "list of tables".to_owned(),
             Self::Choice(at) => either(at(&mut T::default()).words()),
             Self::Database(_) => Backend::WANTED.to_owned(),
         }
@@ -76,7 +79,9 @@ impl<T: Clone + Default> Slot<T> {
     /// A default of the table as it would have been given.
     pub(super) fn default_given(&self, text: &str) -> Given {
         match self {
-            Self::List(_) | Self::Words { .. } if text.is_empty() => Given::List(Vec::new()),
+            Self::List(_) | Self::Words { .. } | Self::Seats(_) if text.is_empty() => {
+                Given::List(Vec::new())
+            }
             _ => Given::Text(text.to_owned()),
         }
     }
@@ -102,6 +107,10 @@ impl<T: Clone + Default> Slot<T> {
                 return Err(wanted(other));
             }
             *at(config) = texts;
+            return Ok(());
+        }
+        if let Self::Seats(at) = self {
+            *at(config) = seats::read(given)?;
             return Ok(());
         }
         let text = match (self, given) {
@@ -130,7 +139,7 @@ impl<T: Clone + Default> Slot<T> {
             }
             Self::Database(at) => *at(config) = Backend::read(&text)?,
             // Handled above.
-            Self::List(_) | Self::Words { .. } => (),
+            Self::List(_) | Self::Words { .. } | Self::Seats(_) => (),
         }
         Ok(())
     }
@@ -144,6 +153,7 @@ impl<T: Clone + Default> Slot<T> {
             | Self::Path(_)
             | Self::List(_)
             | Self::Words { .. } => format!("a {}", self.type_text()),
+            Self::Seats(_) => format!("a {}", seats::WANTED),
             Self::Switch(_) | Self::Choice(_) | Self::Database(_) => self.type_text(),
         }
     }
@@ -166,6 +176,7 @@ impl<T: Clone + Default> Slot<T> {
             Self::List(at) | Self::Words { at, .. } => {
                 toml::Value::Array(at(config).iter().cloned().map(Into::into).collect()).to_string()
             }
+            Self::Seats(at) => seats::show(at(config)),
             Self::Choice(at) => quoted(&at(config).word()),
             Self::Database(at) => quoted(at(config)),
         }
@@ -240,6 +251,14 @@ choices! {
         Park => "park",
         /// Yes.
         Allow => "allow",
+    }
+    /// What becomes of a rung whose time went by while nobody looked at the clock.
+    Lateness {
+        /// It is passed over.
+        #[default]
+        SkipToCurrent => "skip_to_current",
+        /// It is told all the same.
+        FireAll => "fire_all",
     }
     /// What an approval is good for.
     Binding {

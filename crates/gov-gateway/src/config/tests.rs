@@ -1,6 +1,6 @@
 //! What the configuration accepts, and what it says when it does not.
 
-use gov_escalation::chain::Fallback;
+use gov_escalation::chain::{Fallback, Late};
 
 use super::*;
 
@@ -203,12 +203,50 @@ fn silence_allows_only_where_somebody_said_that_it_is_meant() {
 }
 
 #[test]
+fn a_rung_says_how_many_of_whom_and_what_becomes_of_it_when_late_or_empty() {
+    let text = "[chains.c]\ntimeout = \"1h\"\n[[chains.c.rungs]]\nroles = [\"ops\"]\nquorum = 2\n\
+                allow_skip_when_empty = true\nlate = \"fire_all\"\n\
+                [[chains.c.rungs]]\nafter = \"5m\"\n\
+                require = [{ role = \"security\" }, { role = \"ops\", count = 2 }]\n";
+    let loaded = load(&file(text)).unwrap();
+    let [first, second] = &loaded.config.chains["c"].rungs[..] else { panic!("two rungs") };
+    assert_eq!((first.audience().as_str(), first.late), ("2 of ops", Late::FireAll));
+    assert_eq!((first.allow_skip_when_empty, second.allow_skip_when_empty), (true, false));
+    assert_eq!(second.audience(), "1 of security and 2 of ops");
+    assert_eq!(second.late, Late::SkipToCurrent);
+    let shown = loaded.entries().find(|it| it.path == "chains.c.rungs").unwrap();
+    let seats = "require = [{ role = \"security\", count = 1 }, { role = \"ops\", count = 2 }]";
+    assert!(shown.value.contains(seats), "{}", shown.value);
+}
+
+#[test]
 fn a_chain_that_cannot_work_is_refused_with_the_reason() {
     let rungs = |rungs: &str| format!("[chains.c]\ntimeout = \"1h\"\n[[chains.c.rungs]]\n{rungs}");
     let second = |keys: &str| rungs(&format!("[[chains.c.rungs]]\n{keys}"));
     let four = rungs(&"[[chains.c.rungs]]\nafter = \"1m\"\n".repeat(3));
     for (text, message) in [
-        (rungs("quorum = 2"), "`quorum` = 2: in this version one person's answer decides"),
+        (rungs("quorum = 0"), "`quorum` must be a whole number from 1 to 100; received `0`"),
+        (
+            rungs("roles = [\"ops\"]\nrequire = [{ role = \"ops\", count = 2 }]"),
+            "`chains.c`: rung 0 has `require`, which names the roles and their numbers",
+        ),
+        (
+            rungs("require = [{ role = \"ops\" }, { role = \"ops\" }]"),
+            "`chains.c`: rung 0 must name `ops` once in `require`",
+        ),
+        (
+            rungs("require = [{ role = \"ops\", count = 0 }]"),
+            "rung 0 must need 1 to 100 people; received 0",
+        ),
+        (
+            rungs("require = [{ role = \"ops\", count = -1 }]"),
+            "`chains.c.rungs`[0]: `require` needs a `count` from 1 to 100; received `-1`",
+        ),
+        (rungs("require = [{ count = 1 }]"), "`require` needs a `role` in each of its tables"),
+        (rungs("require = [{ rol = \"a\" }]"), "has the unknown key `rol`; known are `role`"),
+        (rungs("require = \"ops\""), "`require` must be a list of tables, such as `[{ role"),
+        (rungs("require = [{ role = 5 }]"), "received `role` = `5`"),
+        (rungs("late = \"now\""), "`late` must be `skip_to_current` or `fire_all`"),
         (rungs("notify = []"), "rung 0 must notify somebody"),
         (rungs("notify = [\"slack\"]"), "`notify` names `slack`; `log` is all there is yet"),
         (rungs("after = \"1m\""), "rung 0 is asked at once"),

@@ -155,6 +155,10 @@ impl TryFrom<DecideError> for Problem {
                 let problem = Self::new(Code::Conflict, detail).with_field("status");
                 Ok(problem.with_received(status.as_str()))
             }
+            DecideError::Refused(Refusal::VotedBefore) => {
+                let detail = format!("{detail}, so somebody else must decide");
+                Ok(Self::new(Code::Conflict, detail).with_field("person"))
+            }
             other => Err(other),
         }
     }

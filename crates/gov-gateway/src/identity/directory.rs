@@ -1,11 +1,15 @@
 //! Everyone who is known, in memory.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use gov_core::{AgentId, PersonId, Role, Timestamp, TokenId};
+use gov_escalation::Roster;
 use parking_lot::RwLock;
 
-use super::{Agent, Person, PersonName, Token, TokenSecret};
+use super::{Agent, Person, PersonName, Token, TokenSecret, roster};
 use crate::store::{Edit, Effect};
 
 /// The tokens, agents and people that are known, shared by every door.
@@ -33,6 +37,8 @@ struct Known {
     names: HashMap<PersonName, PersonId>,
     /// The position of the last change that was made here.
     own: u64,
+    /// Everyone who may decide; made when it is asked for, once for every change of them.
+    roster: OnceLock<Arc<Roster>>,
 }
 
 /// Why a token is not accepted.
@@ -247,12 +253,12 @@ impl Directory {
 
 /// Who the deciders of approvals are.
 impl gov_escalation::Directory for Directory {
-    fn roles_of(&self, person: PersonId) -> Option<Vec<Role>> {
-        self.roles_of(person)
-    }
-
-    fn owners_of(&self, agent: &AgentId) -> Vec<PersonId> {
-        self.owners_of(agent)
+    fn roster(&self) -> Arc<Roster> {
+        let known = self.known.read();
+        Arc::clone(known.roster.get_or_init(|| {
+            let people = known.people.values().map(Arc::as_ref);
+            Arc::new(roster::of(people, known.agents.values().map(Arc::as_ref)))
+        }))
     }
 }
 
@@ -262,6 +268,10 @@ impl Known {
     }
 
     fn put_agent(&mut self, agent: Agent) {
+        let before = self.agents.get(&agent.id).map_or(&[][..], |it| &it.owners);
+        if before != agent.owners {
+            self.roster = OnceLock::new();
+        }
         self.agents.insert(agent.id.clone(), Arc::new(agent));
     }
 
@@ -273,6 +283,7 @@ impl Known {
     }
 
     fn put_person(&mut self, person: Person) {
+        self.roster = OnceLock::new();
         self.names.insert(person.name.clone(), person.id);
         self.people.insert(person.id, Arc::new(person));
     }

@@ -1,10 +1,7 @@
 //! One request for approval, as a person is shown it who may decide about it.
 
 use gov_core::{PersonId, Timestamp};
-use gov_escalation::{
-    approval::{Approval, Status},
-    chain::Rung,
-};
+use gov_escalation::approval::{Approval, Status};
 
 use super::{
     action::{self, ActionView},
@@ -85,8 +82,8 @@ impl Card {
     ) -> Self {
         let request = &approval.request;
         let action = request.content.get("action").unwrap_or(&request.content);
-        let rungs = request.chain.rungs.len();
-        let rung = request.chain.rung(approval.rung);
+        let rungs = approval.chain().rungs.len();
+        let rung = approval.chain().rung(approval.rung);
         let facts = [
             ("team", request.team_id.as_ref().map(|it| Shown::line(it.as_str()))),
             ("session", request.session_id.as_ref().map(|it| Shown::line(it.as_str()))),
@@ -101,7 +98,7 @@ impl Card {
             reason: Shown::line(&request.reason),
             risk: request.risk.as_deref().map(RiskView::of),
             rung: format!("{} of {rungs}", approval.rung.saturating_add(1)),
-            audience: Shown::line(&rung.map(|it| audience(it, name_of)).unwrap_or_default()),
+            audience: Shown::line(&rung.map(|it| it.audience_named(name_of)).unwrap_or_default()),
             facts: facts.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
             submitted: approval.submitted_at.into(),
             expires: approval
@@ -128,15 +125,6 @@ impl Card {
         self.whole = self.whole.listed();
         self
     }
-}
-
-/// As [`Rung::audience`], with people by their names.
-fn audience(rung: &Rung, name_of: impl Fn(PersonId) -> Option<String>) -> String {
-    if rung.people.is_empty() {
-        return rung.audience();
-    }
-    let people = rung.people.iter().map(|it| name_of(*it).unwrap_or_else(|| it.to_string()));
-    rung.roles.iter().map(ToString::to_string).chain(people).collect::<Vec<_>>().join(", ")
 }
 
 impl RiskView {

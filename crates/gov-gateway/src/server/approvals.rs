@@ -48,14 +48,15 @@ impl Approvals {
         directory: Arc<Directory>,
         clock: &Arc<dyn Clock>,
     ) -> Self {
+        let people = Arc::clone(&directory) as _;
         match kind {
             Kind::Embedded { database } => {
                 let (writer, readers) = (database.writer.clone(), database.readers.clone());
-                let store = SqliteApprovalStore::new(writer, readers);
+                let store = SqliteApprovalStore::new(writer, readers).with_directory(people);
                 Self::open_on(store, config, queue, directory, clock)
             }
             Kind::Shared { pool, .. } => {
-                let store = PgApprovalStore::new(pool.clone());
+                let store = PgApprovalStore::new(pool.clone()).with_directory(people);
                 Self::open_on(store, config, queue, directory, clock)
             }
         }

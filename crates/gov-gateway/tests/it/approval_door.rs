@@ -48,6 +48,25 @@ async fn an_approver_is_shown_the_whole_action_and_what_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rung_that_needs_two_waits_for_the_second_and_shows_who_was_first() {
+    let it = Deciding::start("[[chains.default.rungs]]\nquorum = 2\n").await;
+    let id = it.ask().await;
+    let json = it.decide(&id, &it.ann, "approve").await.json();
+    assert_eq!((&json["status"], &json["answer"]), (&json!("pending"), &json!(null)), "{json}");
+    let wanted = json!([{
+        "person": it.ann_id, "seat": it.ann_id, "decision": "approve", "rung": 0,
+        "at": json["votes"][0]["at"], "comment": null,
+    }]);
+    assert_eq!(json["votes"], wanted);
+    let last = json["history"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["kind"], "approval.voted");
+    assert_eq!(json["record"]["durability"], "durable");
+    assert_eq!(it.it.check_command(ASKED).await.json()["decision"], "require_approval");
+    assert_eq!(it.decide(&id, &it.bob, "approve").await.json()["status"], "approved");
+    assert_eq!(it.it.check_command(ASKED).await.json()["decision"], "allow");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_list_is_filtered_and_paged_the_newest_first() {
     let it = Deciding::start("").await;
     let mut ids = Vec::new();

@@ -229,17 +229,54 @@ async fn a_policy_that_refuses_meanwhile_ends_the_approval() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_policy_that_asks_another_chain_meanwhile_voids_the_answer() {
-    let it = Deciding::start(PROD).await;
+async fn a_policy_that_asks_more_people_meanwhile_asks_them_and_what_was_said_counts() {
+    let it = Deciding::start("[[chains.prod.rungs]]\nquorum = 2\n").await;
     let id = it.ask().await;
     it.approve(&id).await;
     it.activate(&asks("@chain(\"prod\")")).await;
     let json = it.it.check_command(ASKED).await.json();
     assert_eq!(json["decision"], "require_approval", "{json}");
-    let new = json["approval"]["id"].as_str().unwrap();
-    assert_ne!(new, id);
-    assert_eq!(it.approval(&id).await["status"], "cancelled");
-    assert_eq!(it.approval(new).await["chain"]["name"], "prod");
+    assert_eq!(json["approval"]["id"], json!(id), "asked anew");
+    let view = it.approval(&id).await;
+    assert_eq!((&view["status"], &view["chain"]["name"]), (&json!("pending"), &json!("prod")));
+    assert_eq!(view["audience"], "2 of any approver");
+    assert_eq!(view["votes"][0]["person"], json!(it.ann_id));
+
+    let (status, code, field, _) = it.decide(&id, &it.ann, "approve").await.problem();
+    assert_eq!((status, &*code, &*field), (409, "conflict", "person"));
+    assert_eq!(it.decide(&id, &it.bob, "approve").await.status, 200);
+    let json = it.it.check_command(ASKED).await.json();
+    assert_eq!((&json["decision"], &json["approval"]["id"]), (&json!("allow"), &json!(id)));
+    let kinds: Vec<_> = it.approval(&id).await["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["kind"].as_str().unwrap().trim_start_matches("approval.").to_owned())
+        .collect();
+    let asked = ["requested", "routed", "approved", "reopened", "routed", "approved", "consumed"];
+    assert_eq!(kinds, asked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_asks_another_chain_meanwhile_takes_an_answer_that_is_enough_for_it() {
+    let it = Deciding::start(PROD).await;
+    let id = it.ask().await;
+    it.approve(&id).await;
+    it.activate(&asks("@chain(\"prod\")")).await;
+    let json = it.it.check_command(ASKED).await.json();
+    assert_eq!((&json["decision"], &json["approval"]["id"]), (&json!("allow"), &json!(id)));
+    assert_eq!(json["policy_version"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_binds_otherwise_meanwhile_voids_the_answer() {
+    let it = Deciding::start("[chains.prod]\nbind = \"session\"\n").await;
+    let id = it.ask().await;
+    it.approve(&id).await;
+    it.activate(&asks("@chain(\"prod\")")).await;
+    let json = it.check_named(&id, ASKED).await;
+    assert_eq!(json["decision"], "require_approval", "{json}");
+    assert_ne!(json["approval"]["id"], json!(id));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

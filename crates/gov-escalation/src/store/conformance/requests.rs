@@ -100,12 +100,8 @@ pub async fn what_was_stored_reads_back_equal(store: &dyn Backend) {
 
     clock.advance(Duration::from_micros(1));
     let person_id = PersonId::at(clock.now());
-    let yes = Change::Decide {
-        verdict: Verdict::Approve,
-        digest: digest(1),
-        decider: Decider { person_id },
-        comment: Some("ja, ’s ist gut 👍 %s".to_owned()),
-    };
+    let words = Some("ja, ’s ist gut 👍 %s");
+    let yes = said(Verdict::Approve, 1, person_id, only(person_id), words);
     let decided_at = clock.now();
     done(store, id, yes, decided_at).await;
     clock.advance(Duration::from_micros(1));
@@ -115,7 +111,7 @@ pub async fn what_was_stored_reads_back_equal(store: &dyn Backend) {
     assert_eq!(it, stored);
     assert_eq!(it.request, wanted);
     assert_eq!((it.status, it.generation), (Status::Consumed, 3));
-    let comment = Some("ja, ’s ist gut 👍 %s".to_owned());
+    let comment = words.map(str::to_owned);
     let actor = person_id.to_string();
     assert_eq!(it.answer, Some(HumanAnswer { actor, at: decided_at, comment }));
     let idempotency_key = Some("schlüssel-1".to_owned());

@@ -25,7 +25,7 @@ pub async fn firing_writes_rung_history_message_and_next_deadline_together(store
     assert_eq!(fire(store, late).await.escalated, 1);
 
     let it = store.get(id).await.unwrap();
-    assert_eq!((it.status, it.rung, it.arrived_at), (Status::Pending, 1, late));
+    assert_eq!((it.status, it.rung, it.arrived_at), (Status::Pending, 1, now + RUNG));
     assert_eq!((it.due_at, it.expires_at), (Some(now + TIMEOUT), Some(now + TIMEOUT)));
     assert_eq!(store.next_deadline().await.unwrap(), Some(now + TIMEOUT));
     let row = store.of_approval(id).await.unwrap().pop().unwrap();

@@ -12,12 +12,7 @@ pub async fn a_decision_is_kept_with_its_person_and_comment(store: &dyn Backend)
         let id = submit(store, number, clock.now()).await.id;
         clock.advance(Duration::from_mins(1));
         let person_id = PersonId::at(clock.now());
-        let change = Change::Decide {
-            verdict,
-            digest: digest(number),
-            decider: Decider { person_id },
-            comment: Some("seen".to_owned()),
-        };
+        let change = said(verdict, number, person_id, only(person_id), Some("seen"));
         done(store, id, change, clock.now()).await;
 
         let it = store.get(id).await.unwrap();

@@ -20,7 +20,7 @@ pub(super) const COLUMNS: &str =
     "t.approval_id, a.digest, a.agent_id, a.session_id, a.team_id, a.action_kind,
     a.content, a.rule_id, a.reason, a.risk, a.policy_version, a.chain, a.submitted_at, a.status,
     a.expires_at, a.answered_by, a.answered_at, a.comment, a.consumed_at, a.consumed_under,
-    a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation";
+    a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation, a.votes, a.chain_now";
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's times begin.
 const EPOCH_2000: i64 = 946_684_800_000_000;
@@ -85,6 +85,8 @@ pub(super) fn read(row: &PgRow) -> Result<Approval, StoreError> {
         arrived_at: cells.time("arrived_at")?,
         due_at: cells.optional_time("due_at")?,
         generation: cells.get("generation")?,
+        votes: cells.get("votes")?,
+        chain_now: cells.get("chain_now")?,
     };
     row.read(id)
 }

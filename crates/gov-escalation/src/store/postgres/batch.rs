@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::store::{
     StoreError,
-    rows::{Columns, SealedStep, integer, unavailable},
+    rows::{Columns, SealedStep, integer, optional_chain_text, unavailable, votes_text},
 };
 
 type Time = DateTime<Utc>;
@@ -40,6 +40,8 @@ struct Answers<'s> {
     consumed_at: Vec<Option<Time>>,
     consumed_under: Vec<Option<i64>>,
     keys: Vec<Option<&'s str>>,
+    votes: Vec<Option<String>>,
+    chains_now: Vec<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +90,8 @@ impl<'s> Batch<'s> {
             answers.consumed_at.push(used.map(|it| it.at.into()));
             answers.consumed_under.push(used.map(|it| integer(it.policy_version)).transpose()?);
             answers.keys.push(used.and_then(|it| it.idempotency_key.as_deref()));
+            answers.votes.push(votes_text(&approval.votes)?);
+            answers.chains_now.push(optional_chain_text(approval.chain_now.as_ref())?);
         }
         self.tell(step)
     }
@@ -169,11 +173,13 @@ impl Answers<'_> {
              set status = new.status, expires_at = new.expires_at, answered_by = new.answered_by,
                  answered_at = new.answered_at, comment = new.comment,
                  consumed_at = new.consumed_at, consumed_under = new.consumed_under,
-                 idempotency_key = new.idempotency_key
+                 idempotency_key = new.idempotency_key, votes = new.votes,
+                 chain_now = new.chain_now
              from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[],
-                     $6::text[], $7::timestamptz[], $8::bigint[], $9::text[])
+                     $6::text[], $7::timestamptz[], $8::bigint[], $9::text[], $10::text[],
+                     $11::text[])
                  as new (approval_id, status, expires_at, answered_by, answered_at, comment,
-                     consumed_at, consumed_under, idempotency_key)
+                     consumed_at, consumed_under, idempotency_key, votes, chain_now)
              where a.approval_id = new.approval_id",
         )
         .bind(self.ids)
@@ -185,6 +191,8 @@ impl Answers<'_> {
         .bind(self.consumed_at)
         .bind(self.consumed_under)
         .bind(self.keys)
+        .bind(self.votes)
+        .bind(self.chains_now)
         .execute(tx)
         .await?;
         Ok(())

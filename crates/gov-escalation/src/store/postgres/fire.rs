@@ -6,9 +6,12 @@ use sqlx::{PgConnection, PgExecutor, Row as _};
 use uuid::Uuid;
 
 use super::{approvals, batch::Batch};
-use crate::store::{
-    Firing, Pulse, StoreError,
-    rows::{Plan, Planned, plan},
+use crate::{
+    roster::Roster,
+    store::{
+        Firing, Pulse, StoreError,
+        rows::{Plan, Planned, plan},
+    },
 };
 
 /// Locks the first `limit` due timers; one that another transaction holds is left to it.
@@ -34,6 +37,7 @@ pub(super) async fn lock_due(
 pub(super) async fn write(
     tx: &mut PgConnection,
     locked: &[Uuid],
+    people: Option<&Roster>,
     now: Timestamp,
 ) -> Result<Firing, StoreError> {
     // Read by a statement of its own, which began after the locks were taken: what it sees stays.
@@ -41,7 +45,7 @@ pub(super) async fn write(
     let mut firing = Firing::default();
     let mut planned = Vec::with_capacity(due.len());
     for (id, generation, read) in due {
-        let mut it = plan(id, generation, read, now)?;
+        let mut it = plan(id, generation, read, people, now)?;
         firing.fired.add(it.counts);
         firing.events.extend(it.event.take());
         planned.push(it);

@@ -6,6 +6,7 @@ use super::{SealedStep, unavailable};
 use crate::{
     approval::Approval,
     event::EscalationEvent,
+    roster::Roster,
     store::{Fired, StoreError},
     transition,
 };
@@ -44,6 +45,7 @@ pub(in crate::store) fn plan(
     id: ApprovalId,
     generation: i64,
     read: Result<Approval, StoreError>,
+    people: Option<&Roster>,
     now: Timestamp,
 ) -> Result<Planned, StoreError> {
     let (mut counts, mut event) = (Fired::default(), None);
@@ -55,7 +57,7 @@ pub(in crate::store) fn plan(
         Err(StoreError::Corrupt { column, .. }) => set_aside(format!("invalid `{column}`")),
         Err(StoreError::NotFound(_)) => set_aside("a timer without an approval".to_owned()),
         Err(other) => return Err(other),
-        Ok(approval) => match transition::fire(&approval, now) {
+        Ok(approval) => match transition::fire(&approval, people, now) {
             None => {
                 counts.stale = 1;
                 Plan::Stop

@@ -13,7 +13,7 @@ use crate::{
 pub(in crate::store) struct SealedStep {
     /// The approval after it.
     pub(in crate::store) approval: Approval,
-    /// Whether status or answer changed, and not only rung, deadline and generation.
+    /// Whether status, votes or answer changed, and not only rung, deadline and generation.
     pub(in crate::store) settles: bool,
     pub(in crate::store) history: Vec<SealedEntry>,
     /// Each with its content as JSON.
@@ -53,6 +53,8 @@ impl SealedStep {
                 || it.expires_at != approval.expires_at
                 || it.answer != approval.answer
                 || it.consumption != approval.consumption
+                || it.votes != approval.votes
+                || it.chain_now != approval.chain_now
         });
         let seal = |entry: HistoryEntry| {
             Ok(SealedEntry { payload: Payload::seal(&entry.content)?, entry })

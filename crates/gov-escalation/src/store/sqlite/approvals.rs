@@ -18,7 +18,8 @@ macro_rules! columns {
         "t.approval_id, a.digest, a.agent_id, a.session_id, a.team_id, a.action_kind, a.content,
          a.rule_id, a.reason, a.risk, a.policy_version, a.chain, a.submitted_at, a.status,
          a.expires_at, a.answered_by, a.answered_at, a.comment, a.consumed_at, a.consumed_under,
-         a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation"
+         a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation as generation,
+         a.votes, a.chain_now"
     };
 }
 pub(super) use columns;
@@ -74,6 +75,8 @@ pub(super) fn read(row: &Row<'_>, id: ApprovalId) -> Result<Approval, StoreError
         arrived_at: cells.next("arrived_at")?,
         due_at: cells.next("due_at")?,
         generation: cells.next("generation")?,
+        votes: cells.next("votes")?,
+        chain_now: cells.next("chain_now")?,
     };
     row.read(id)
 }

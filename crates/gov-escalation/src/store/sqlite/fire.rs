@@ -4,19 +4,23 @@ use gov_core::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{approvals, number, steps::Steps};
-use crate::store::{
-    Firing, Pulse, StoreError,
-    rows::{Plan, Planned, plan},
+use crate::{
+    roster::Roster,
+    store::{
+        Firing, Pulse, StoreError,
+        rows::{Plan, Planned, plan},
+    },
 };
 
 /// What becomes of the first `limit` due timers, by deadline, then id.
 pub(super) fn plan_due(
     connection: &Connection,
+    people: Option<&Roster>,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Planned>, StoreError> {
     let sql = format!(
-        "select {}, a.approval_id is null
+        "select {}, a.approval_id is null as orphan
          from escalation_timer t left join escalation_approval a using (approval_id)
          where t.due_at <= ?1 and t.unreadable is null
          order by t.due_at, t.approval_id
@@ -28,9 +32,9 @@ pub(super) fn plan_due(
     let mut planned = Vec::new();
     while let Some(row) = rows.next()? {
         let id = approvals::id(row)?;
-        let orphan: bool = row.get(25)?;
+        let orphan: bool = row.get("orphan")?;
         let read = if orphan { Err(StoreError::NotFound(id)) } else { approvals::read(row, id) };
-        planned.push(plan(id, row.get(24)?, read, now)?);
+        planned.push(plan(id, row.get("generation")?, read, people, now)?);
     }
     Ok(planned)
 }

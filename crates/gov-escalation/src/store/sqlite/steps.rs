@@ -7,7 +7,7 @@ use crate::{
     approval::Approval,
     store::{
         StoreError,
-        rows::{Columns, SealedStep, chain_text, integer},
+        rows::{Columns, SealedStep, chain_text, integer, optional_chain_text, votes_text},
     },
 };
 
@@ -72,7 +72,8 @@ impl<'t> Steps<'t> {
             answer: tx.prepare_cached(
                 "update escalation_approval
                  set status = ?2, expires_at = ?3, answered_by = ?4, answered_at = ?5, comment = ?6,
-                     consumed_at = ?7, consumed_under = ?8, idempotency_key = ?9
+                     consumed_at = ?7, consumed_under = ?8, idempotency_key = ?9,
+                     votes = ?10, chain_now = ?11
                  where approval_id = ?1",
             )?,
             message: tx.prepare_cached(
@@ -131,6 +132,8 @@ impl<'t> Steps<'t> {
             consumption.map(|it| it.at.as_micros()),
             consumption.map(|it| integer(it.policy_version)).transpose()?,
             consumption.and_then(|it| it.idempotency_key.as_ref()),
+            votes_text(&approval.votes)?,
+            optional_chain_text(approval.chain_now.as_ref())?,
         ])?;
         Ok(())
     }

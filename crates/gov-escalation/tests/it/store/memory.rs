@@ -1,5 +1,7 @@
 //! The memory store against the contract.
 
+use std::sync::Arc;
+
 use gov_escalation::{
     for_each_rule,
     store::{conformance, memory::MemoryApprovalStore},
@@ -9,7 +11,9 @@ macro_rules! rule {
     ($name:ident) => {
         #[tokio::test]
         async fn $name() {
-            conformance::$name(&MemoryApprovalStore::default()).await;
+            let people = Arc::new(conformance::roster());
+            let store = MemoryApprovalStore::default().with_directory(people);
+            conformance::$name(&store).await;
         }
     };
 }

@@ -1,5 +1,7 @@
 //! The PostgreSQL store against the contract, and what only it can be asked.
 
+use std::sync::Arc;
+
 use gov_core::{ApprovalId, Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
     approval::{Status, Verdict},
@@ -28,7 +30,8 @@ for_each_rule!(rule);
 
 async fn fresh() -> Option<(PgPool, PgApprovalStore)> {
     let pool = fresh_database::postgres(&[&COMPONENT]).await?;
-    Some((pool.clone(), PgApprovalStore::new(pool)))
+    let store = PgApprovalStore::new(pool.clone());
+    Some((pool, store.with_directory(Arc::new(conformance::roster()))))
 }
 
 async fn submit(store: &PgApprovalStore, number: u32, now: Timestamp) -> ApprovalId {

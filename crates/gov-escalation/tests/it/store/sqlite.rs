@@ -1,6 +1,6 @@
 //! The SQLite store against the contract, and what only it can be asked.
 
-use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, mpsc::sync_channel};
 
 use gov_core::{ApprovalId, Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
@@ -33,7 +33,8 @@ fn fresh() -> (SqliteFile, SqliteApprovalStore) {
     let options = DatabaseOptions { readers: 1, ..DatabaseOptions::new("test") };
     let file = fresh_database::sqlite_with(&options, &[&COMPONENT]);
     let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
-    (file, SqliteApprovalStore::new(writer, readers))
+    let store = SqliteApprovalStore::new(writer, readers);
+    (file, store.with_directory(Arc::new(conformance::roster())))
 }
 
 async fn submit(store: &SqliteApprovalStore, number: u32, now: Timestamp) -> ApprovalId {

@@ -129,6 +129,9 @@ fn may(parts: &Parts, approval: &Approval, visitor: &Visitor) -> May {
         Some(Objection::NotAsked { .. }) => {
             May::Look("You are not among those who are asked.".to_owned())
         }
+        Some(Objection::VotedBefore(_)) => May::Look(
+            "You have answered, or somebody in your right; the others must too.".to_owned(),
+        ),
         Some(_) => May::Look("You may not decide.".to_owned()),
     }
 }

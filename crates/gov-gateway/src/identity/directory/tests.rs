@@ -107,6 +107,28 @@ fn a_person_is_found_by_name_and_by_id_and_a_disabled_one_has_no_roles() {
 }
 
 #[test]
+fn the_roster_is_made_once_for_every_change_of_who_may_decide() {
+    let now = ManualClock::default().now();
+    let (ann, bob) = (person(now, "Ann"), person(now, "Bob"));
+    let people = vec![ann.clone(), bob.clone()];
+    let directory = Directory::new(Identities { people, ..Identities::default() });
+    let roster = || gov_escalation::Directory::roster(&directory);
+    let first = roster();
+    assert_eq!(first.members.keys().copied().collect::<Vec<_>>(), [ann.id, bob.id]);
+    let id: AgentId = "a".parse().unwrap();
+    directory.register(id.clone(), now);
+    directory.put_token(token(now).0);
+    assert!(Arc::ptr_eq(&first, &roster()), "made again for nothing");
+
+    directory.put_agent(Agent { id: id.clone(), registered_at: now, owners: vec![ann.id] });
+    assert!(roster().owns(ann.id, &id));
+    directory.put_person(Person { disabled_at: Some(now), ..bob.clone() });
+    assert_eq!(roster().members.keys().copied().collect::<Vec<_>>(), [ann.id]);
+    directory.replace(Identities::default(), 9);
+    assert_eq!(*roster(), Roster::default());
+}
+
+#[test]
 fn an_agent_has_the_owners_that_were_put_last() {
     let now = ManualClock::default().now();
     let (directory, owner) = (Directory::default(), PersonId::at(now));

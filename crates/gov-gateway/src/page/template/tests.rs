@@ -38,7 +38,7 @@ fn approval(content: Value, reason: &str) -> Approval {
         policy_version: 3,
         chain: Chain::standard(),
     };
-    transition::open(ApprovalId::at(now), request, now).approval
+    transition::open(ApprovalId::at(now), request, None, now).approval
 }
 
 fn event(kind: AuditEventKind, content: &Value) -> AuditEvent {

@@ -1,0 +1,187 @@
+//! Plays a case on a store and on the oracle beside it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use gov_core::{ApprovalId, Clock as _, Timestamp, clock::ManualClock};
+use gov_escalation::{
+    Roster,
+    approval::{ApprovalRequest, Status},
+    chain::Chain,
+    store::{
+        Applied, Fired, Lane,
+        conformance::{self, Backend, consume, person, request, said},
+    },
+    transition::{Change, Refusal},
+};
+
+use super::{
+    oracle::{Life, Shape, Struck},
+    script::{self, ACTIONS, Event},
+};
+
+/// No case reaches the next one's time.
+const APART: Duration = Duration::from_hours(1000);
+
+/// One case on one store, which may hold earlier cases; nothing is left open behind it.
+pub(crate) struct Case<'s> {
+    store: &'s dyn Backend,
+    seed: u64,
+    roster: Arc<Roster>,
+    now: Timestamp,
+    /// By action.
+    current: BTreeMap<u32, ApprovalId>,
+    lives: BTreeMap<ApprovalId, Life>,
+}
+
+/// Plays the cases of these seeds; how each approval ended, counted.
+pub(crate) async fn cases(
+    store: &dyn Backend,
+    seeds: std::ops::Range<u64>,
+) -> BTreeMap<&'static str, u64> {
+    let mut ends = BTreeMap::new();
+    for seed in seeds {
+        let now = ManualClock::default().now() + APART * u32::try_from(seed).unwrap();
+        let (current, lives) = (BTreeMap::new(), BTreeMap::new());
+        let mut case = Case { store, seed, roster: conformance::roster(), now, current, lives };
+        for (step, event) in script::of_seed(seed).into_iter().enumerate() {
+            let what = format!("seed {seed}, step {step}: {event:?}");
+            case.step(event, &what).await;
+        }
+        case.close().await;
+        for life in case.lives.values() {
+            let end = life.rows.last().unwrap().as_str().strip_prefix("approval.");
+            // Kinds of approvals have words of their own.
+            let end = Status::ALL.into_iter().find(|it| Some(it.as_str()) == end).unwrap();
+            *ends.entry(end.as_str()).or_default() += 1;
+        }
+    }
+    ends
+}
+
+impl Case<'_> {
+    async fn step(&mut self, event: Event, what: &str) {
+        match event {
+            Event::Move(seconds) => {
+                self.now =
+                    Timestamp::from_micros_clamped(self.now.as_micros() + seconds * 1_000_000);
+            }
+            Event::Fire => self.fire(what).await,
+            Event::Ask(action, chain) => self.ask(action, chain, what).await,
+            Event::Answer { action, person: name, verdict, saw } => {
+                let (who, roster) = (person(name), Arc::clone(&self.roster));
+                let change = said(verdict, self.number(saw), who, Arc::clone(&roster), None);
+                self.change(action, change, what, |life, now| {
+                    life.answer(who, verdict, saw == action, &roster, now)
+                })
+                .await;
+            }
+            Event::Use { action, of, key } => {
+                let change = consume(self.number(of), key);
+                self.change(action, change, what, |life, now| life.use_up(of == action, key, now))
+                    .await;
+            }
+            Event::Reopen(action, chain) => {
+                let roster = Arc::clone(&self.roster);
+                let change = Change::Reopen {
+                    chain: chain.clone(),
+                    policy_version: 9,
+                    roster: Arc::clone(&roster),
+                };
+                self.change(action, change, what, |life, now| life.reopen(chain, &roster, now))
+                    .await;
+            }
+            Event::Cancel(action) => {
+                let (actor, reason) = ("coder".to_owned(), "done by hand".to_owned());
+                let change = Change::Cancel { actor, reason, policy_version: None };
+                self.change(action, change, what, |life, _| life.cancel()).await;
+            }
+        }
+    }
+
+    /// The number of an action among those of all cases.
+    fn number(&self, action: u32) -> u32 {
+        u32::try_from(self.seed).unwrap() * ACTIONS + action
+    }
+
+    async fn ask(&mut self, action: u32, chain: Chain, what: &str) {
+        let wanted = ApprovalRequest { chain: chain.clone(), ..request(self.number(action)) };
+        let submitted = self.store.submit(wanted, self.now).await.unwrap();
+        let id = submitted.approval.id;
+        let open = self.current.get(&action).filter(|it| self.lives[it].is_open());
+        assert_eq!(submitted.position.is_none(), open.is_some(), "{what}");
+        if let Some(open) = open {
+            assert_eq!(id, *open, "{what}");
+        } else {
+            self.lives.insert(id, Life::open(chain, &self.roster, self.now));
+            self.current.insert(action, id);
+        }
+        assert_eq!(Shape::of(&submitted.approval), self.lives[&id].shape, "{what}");
+    }
+
+    async fn change(
+        &mut self,
+        action: u32,
+        change: Change,
+        what: &str,
+        expected: impl FnOnce(&mut Life, Timestamp) -> Result<(), Refusal>,
+    ) {
+        let id = self.current[&action];
+        let life = self.lives.get_mut(&id).unwrap();
+        let wanted = expected(life, self.now);
+        let (approval, outcome) = match self.store.apply(id, change, self.now).await.unwrap() {
+            Applied::Done { approval, .. } => (approval, Ok(())),
+            Applied::Refused { approval, refusal } => (approval, Err(refusal)),
+        };
+        assert_eq!(outcome, wanted, "{what}");
+        assert_eq!(Shape::of(&approval), life.shape, "{what}");
+    }
+
+    async fn fire(&mut self, what: &str) {
+        let mut wanted = Fired::default();
+        for life in self.lives.values_mut() {
+            let (counter, skips) = match life.strike(&self.roster, self.now) {
+                Some(Struck::Escalated { skipped }) => (&mut wanted.escalated, skipped),
+                Some(Struck::Settled { skipped }) => (&mut wanted.settled, skipped),
+                Some(Struck::FellBack) => (&mut wanted.fell_back, 0),
+                Some(Struck::Expired) => (&mut wanted.expired, 0),
+                None => continue,
+            };
+            *counter += 1;
+            wanted.skipped += skips;
+        }
+        assert_eq!(self.store.fire_due(self.now, 100).await.unwrap(), wanted, "{what}");
+        for (id, life) in self.lives.iter().filter(|(_, life)| life.is_open()) {
+            assert_eq!(Shape::of(&self.store.get(*id).await.unwrap()), life.shape, "{what}");
+        }
+        let next = self.store.next_deadline().await.unwrap();
+        let earliest = self.lives.values().filter_map(|it| it.shape.due()).min();
+        assert_eq!(next, earliest, "{what}");
+    }
+
+    /// Everything that was written about the case is as it should be.
+    async fn close(&mut self) {
+        for action in 0..ACTIONS {
+            self.step(Event::Cancel(action), "at the end").await;
+        }
+        let late = self.now + APART / 2;
+        let mut told: BTreeMap<_, Vec<u32>> = BTreeMap::new();
+        // Leased for ever: no later case gets them.
+        for it in self
+            .store
+            .lease_unsent(Lane::unpaced("log"), late, APART * 1_000_000, 10_000)
+            .await
+            .unwrap()
+        {
+            told.entry(it.notification.approval_id).or_default().push(it.notification.rung);
+        }
+        for (id, life) in &self.lives {
+            let seed = self.seed;
+            assert_eq!(Shape::of(&self.store.get(*id).await.unwrap()), life.shape, "seed {seed}");
+            let rows = self.store.of_approval(*id).await.unwrap();
+            let kinds: Vec<_> = rows.into_iter().map(|it| it.kind).collect();
+            assert_eq!(kinds, life.rows, "seed {seed}");
+            assert_eq!(told.remove(id).unwrap_or_default(), life.told, "seed {seed}");
+        }
+        assert!(told.is_empty(), "messages of nobody");
+    }
+}
