@@ -13,8 +13,9 @@ use gov_core::{ActionDigest, ApprovalId, Timestamp};
 use gov_escalation::{
     approval::{Approval, ApprovalRequest},
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Auditing, Bounds, Findings, Firing, Lease, Mended,
-        Outbox, Pulse, SetAside, StoreError, Submitted, conformance::Backend,
+        Applied, ApprovalFilter, ApprovalStore, Auditing, Bounds, Failure, Findings, Firing, Lane,
+        Lease, Mended, Outbox, Pulse, SetAside, StoreError, Submitted, TargetState, Waiting,
+        conformance::Backend,
     },
     transition::Change,
 };
@@ -89,23 +90,45 @@ impl ApprovalStore for Counting {
 impl Outbox for Counting {
     async fn lease_unsent(
         &self,
+        lane: Lane<'_>,
         now: Timestamp,
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Lease>, StoreError> {
-        self.ask().lease_unsent(now, lease, limit).await
+        self.ask().lease_unsent(lane, now, lease, limit).await
     }
 
     async fn mark_sent(&self, lease: &Lease, at: Timestamp) -> Result<(), StoreError> {
         self.ask().mark_sent(lease, at).await
     }
 
-    async fn mark_failed(&self, lease: &Lease, retry_at: Timestamp) -> Result<(), StoreError> {
-        self.ask().mark_failed(lease, retry_at).await
+    async fn mark_failed(&self, lease: &Lease, failure: Failure<'_>) -> Result<(), StoreError> {
+        self.ask().mark_failed(lease, failure).await
     }
 
-    async fn next_unsent(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.ask().next_unsent().await
+    async fn give_up(&self, lease: &Lease, why: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.ask().give_up(lease, why, at).await
+    }
+
+    async fn disable_target(
+        &self,
+        lease: &Lease,
+        why: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.ask().disable_target(lease, why, at).await
+    }
+
+    async fn enable_target(&self, target: &str) -> Result<bool, StoreError> {
+        self.ask().enable_target(target).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        self.ask().waiting().await
+    }
+
+    async fn targets(&self) -> Result<Vec<TargetState>, StoreError> {
+        self.ask().targets().await
     }
 }
 
