@@ -271,12 +271,17 @@ async fn a_policy_that_asks_another_chain_meanwhile_takes_an_answer_that_is_enou
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_that_binds_otherwise_meanwhile_voids_the_answer() {
     let it = Deciding::start("[chains.prod]\nbind = \"session\"\n").await;
-    let id = it.ask().await;
-    it.approve(&id).await;
+    let action = json!({"kind": "bash", "command": ASKED, "cwd": "/home/me/p"});
+    let mut body = json!({"agent_id": AGENT, "session_id": "s1", "action": action});
+    let asked = it.it.check(&body.to_string()).await.json();
+    let id = asked["approval"]["id"].as_str().unwrap();
+    it.approve(id).await;
     it.activate(&asks("@chain(\"prod\")")).await;
-    let json = it.check_named(&id, ASKED).await;
+    body["approval_id"] = json!(id);
+    let json = it.it.check(&body.to_string()).await.json();
     assert_eq!(json["decision"], "require_approval", "{json}");
     assert_ne!(json["approval"]["id"], json!(id));
+    assert_eq!(it.approval(id).await["status"], "cancelled");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
