@@ -179,6 +179,20 @@ impl Approvals {
         }
     }
 
+    /// Takes a person's answers about several approvals, one after the other: each counts, or not,
+    /// as it would alone, and is reported in the order of the list.
+    pub async fn decide_all(
+        &self,
+        decisions: Vec<(ApprovalId, Decision)>,
+        decider: Decider,
+    ) -> Vec<(ApprovalId, Result<Decided, DecideError>)> {
+        let mut outcomes = Vec::with_capacity(decisions.len());
+        for (id, decision) in decisions {
+            outcomes.push((id, self.decide(id, decision, decider).await));
+        }
+        outcomes
+    }
+
     /// Why this person may not decide about an approval as it stands; `None` if they may.
     ///
     /// For showing it before they try: [`decide`](Self::decide) asks again.

@@ -89,6 +89,35 @@ async fn a_decision_must_name_the_digest_and_an_approval_that_exists() {
 }
 
 #[tokio::test]
+async fn of_many_answers_a_bad_one_does_not_spoil_the_rest() {
+    let it = Process::new();
+    let (first, own) = (it.ask(1).await.id, it.ask(2).await.id);
+    let (last, unknown) = (it.ask(3).await.id, ApprovalId::at(now(&it)));
+    let about = |number| Decision {
+        verdict: Verdict::Approve,
+        digest: conformance::digest(number),
+        comment: None,
+    };
+    let decisions = vec![
+        (first, about(1)),
+        (own, about(9)),
+        (unknown, about(1)),
+        (first, about(1)),
+        (last, about(3)),
+    ];
+    let outcomes = it.approvals.decide_all(decisions, Decider { person_id: person("ops") }).await;
+    let ids: Vec<_> = outcomes.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [first, own, unknown, first, last]);
+    let [one, other_digest, missing, twice, five]: [_; 5] =
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect::<Vec<_>>().try_into().unwrap();
+    assert!(one.is_ok() && five.is_ok());
+    assert!(matches!(other_digest, Err(DecideError::Refused(Refusal::OtherDigest))));
+    assert!(matches!(missing, Err(DecideError::NotFound(id)) if id == unknown));
+    assert!(matches!(twice, Err(DecideError::Refused(Refusal::Status(Status::Approved)))));
+    assert_eq!(it.status(own).await, "pending");
+}
+
+#[tokio::test]
 async fn a_comment_is_kept_whole_or_refused() {
     let it = Process::new();
     let id = it.ask(1).await.id;
