@@ -14,6 +14,8 @@ pub mod guard;
 #[cfg(feature = "webhook")]
 mod post;
 #[cfg(feature = "webhook")]
+pub mod slack;
+#[cfg(feature = "webhook")]
 pub mod webhook;
 
 /// Tells people that somebody waits for them.

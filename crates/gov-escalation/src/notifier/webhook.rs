@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     Notifier, NotifyError,
-    guard::{Blocked, Guard, Judge, Lookup, SystemLookup, is_public},
+    guard::{Blocked, Guard, Judge, SystemLookup, is_public},
     post::{Post, PostConfig},
 };
 use crate::approval::Notification;
@@ -110,7 +110,7 @@ impl WebhookNotifier {
     pub fn with_doubles(
         config: &WebhookConfig,
         clock: Arc<dyn Clock>,
-        lookup: Arc<dyn Lookup>,
+        lookup: Arc<dyn super::guard::Lookup>,
         judge: Judge,
     ) -> Result<Self, WebhookConfigError> {
         Self::build(config, clock, Guard::new(lookup, judge))
