@@ -22,6 +22,7 @@ mod hooked;
 mod installed;
 mod judge;
 mod killed;
+mod notified;
 mod page;
 mod place;
 mod proved;

@@ -16,6 +16,7 @@ pub mod init;
 pub mod install;
 pub mod login;
 pub mod migrate;
+pub mod notify;
 pub mod people;
 mod places;
 pub mod policies;
@@ -62,6 +63,9 @@ enum Command {
     /// List, show, decide and wait for approvals.
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// List, try and enable the targets of messages.
+    #[command(subcommand)]
+    Notify(notify::Notify),
     /// Keep a token for the commands that decide, typed at the terminal.
     Login(login::Login),
     /// Forget the token that `login` keeps.
@@ -98,6 +102,7 @@ impl Cli {
             Command::Agents(it) => it.run(),
             Command::Policies(it) => it.run(),
             Command::Approvals(it) => it.run(),
+            Command::Notify(it) => it.run(),
             Command::Login(it) => it.run(),
             Command::Logout(it) => it.run(),
             Command::Doctor(it) => it.run(),

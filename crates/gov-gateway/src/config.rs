@@ -11,6 +11,7 @@ mod buffer;
 mod chains;
 mod database;
 pub mod keys;
+pub mod notify;
 mod seats;
 mod slot;
 mod source;
@@ -22,15 +23,17 @@ pub use self::{
     buffer::Buffer,
     chains::{ChainDraft, RungDraft},
     database::{Backend, PostgresUrl},
+    notify::NotifyDraft,
     seats::SeatsDraft,
     slot::{
-        ApprovalDurability, Binding, Choose, HttpFormat, Lateness, LogFormat, LogLevel, Overflow,
-        RefusalDurability, Silence, SinkKind, Slot,
+        ApprovalDurability, Binding, Choose, HttpFormat, Lateness, LogFormat, LogLevel, NotifyKind,
+        Overflow, RefusalDurability, Silence, SinkKind, Slot,
     },
     source::{Given, Origin, Sources},
 };
 use self::{
     chains::{CHAINS, Chains},
+    notify::{NOTIFY, Targets},
     source::Setting,
 };
 
@@ -55,6 +58,8 @@ pub struct Config {
     pub approvals: Approvals,
     /// Who is asked for an approval, by the name that policies give.
     pub chains: BTreeMap<String, Chain>,
+    /// Who can be told beside the log, by the name that chains give.
+    pub notify: BTreeMap<String, NotifyDraft>,
 }
 
 /// Section `server`.
@@ -73,6 +78,8 @@ pub struct Server {
     pub allowed_hosts: Vec<String>,
     /// Origins that are accepted beside the server's own.
     pub allowed_origins: Vec<String>,
+    /// Where people find this server; `None`: messages hold no link.
+    pub public_url: Option<String>,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
     /// The most connections at a time; more wait to be accepted.
@@ -155,6 +162,7 @@ impl Default for Server {
             plaintext: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            public_url: None,
             metrics_public: false,
             max_connections: 0,
             header_timeout: Duration::ZERO,
@@ -172,6 +180,7 @@ pub struct Loaded {
     /// The effective values.
     pub config: Config,
     chains: Chains,
+    targets: Targets,
     origins: BTreeMap<&'static str, Origin>,
 }
 
@@ -193,7 +202,7 @@ impl Loaded {
             let origin = self.origins.get(key.path).unwrap_or(&Origin::Default);
             (key.path.to_owned(), key.slot.show(&self.config), origin)
         });
-        let all = fixed.chain(self.chains.entries());
+        let all = fixed.chain(self.chains.entries()).chain(self.targets.entries());
         all.map(|(path, value, origin)| Entry { path, value, origin: origin.clone() })
     }
 }
@@ -227,7 +236,8 @@ fn lines(problems: &[Problem]) -> String {
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let (settings, mut problems) = source::settings(sources);
     let (config, chains) = (Config::default(), Chains::new());
-    let mut loaded = Loaded { config, chains, origins: BTreeMap::new() };
+    let mut loaded =
+        Loaded { config, chains, targets: Targets::default(), origins: BTreeMap::new() };
     let defaults = keys::all().map(|key| Setting {
         path: key.path.to_owned(),
         given: key.slot.default_given(key.default),
@@ -246,16 +256,22 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let origin = loaded.origins.get(key).cloned().unwrap_or(Origin::Default);
         Problem { origin, key: key.to_owned(), problem }
     }));
-    let (chains, wrong) = loaded.chains.build(loaded.config.approvals.approved_for);
+    let (targets, wrong) = loaded.targets.build();
+    loaded.config.notify = targets;
+    problems.extend(wrong);
+    let approved_for = loaded.config.approvals.approved_for;
+    let (chains, wrong) = loaded.chains.build(approved_for, &loaded.config.notify);
     loaded.config.chains = chains;
     problems.extend(wrong);
     if problems.is_empty() { Ok(loaded) } else { Err(ConfigError(problems)) }
 }
 
 fn apply(loaded: &mut Loaded, setting: Setting) -> Result<(), (String, String)> {
-    if setting.path.split('.').next() == Some(CHAINS) {
-        let path = setting.path.clone();
-        return loaded.chains.apply(setting).map_err(|problem| (path, problem));
+    let path = setting.path.clone();
+    match path.split('.').next() {
+        Some(CHAINS) => return loaded.chains.apply(setting).map_err(|problem| (path, problem)),
+        Some(NOTIFY) => return loaded.targets.apply(setting).map_err(|problem| (path, problem)),
+        _ => (),
     }
     let Some(key) = keys::all().find(|key| key.path == setting.path) else {
         let problem = keys::unknown(&setting.path, &setting.origin);

@@ -30,6 +30,7 @@ mod healthz;
 pub mod listener;
 mod log;
 mod metrics;
+mod notify;
 mod page;
 mod paging;
 mod people;
@@ -45,6 +46,7 @@ use crate::{
     check::Gate,
     identity::Directory,
     meters::{Meters, Route},
+    notifications::Notifications,
     page::Page,
     policies::Policies,
     registry::Registry,
@@ -71,6 +73,8 @@ pub struct Parts {
     pub event_store: Arc<dyn AuditEventStore>,
     /// Where agents' requests meet people's answers.
     pub desk: Desk,
+    /// Who is told, and whether it arrives.
+    pub notifications: Notifications,
     /// How long `?wait=` waits at most: within `server.request_timeout`.
     pub longest_wait: Duration,
     /// What `/readyz` asks.
@@ -142,6 +146,9 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/approvals", get(approvals::list))
         .route("/v1/approvals/{id}", get(approvals::get))
         .route("/v1/approvals/{id}/decision", post(approvals::decide))
+        .route("/v1/notify/targets", get(notify::list))
+        .route("/v1/notify/targets/{name}/enable", post(notify::enable))
+        .route("/v1/notify/targets/{name}/test", post(notify::try_once))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
         .route("/log", get(log::list))

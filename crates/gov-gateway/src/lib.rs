@@ -22,6 +22,7 @@ pub mod ingest;
 pub mod log_follower;
 pub mod logged;
 pub mod meters;
+pub mod notifications;
 pub mod offline;
 pub mod outlet;
 pub mod page;

@@ -21,6 +21,8 @@ pub enum Route {
     Policies,
     /// `/v1/approvals` and below.
     Approvals,
+    /// `/v1/notify` and below.
+    Notify,
     /// `/v1/audit` and below.
     Audit,
     /// `/log` and below.
@@ -36,11 +38,12 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Check, "check"),
         (Self::Tokens, "tokens"),
         (Self::Policies, "policies"),
         (Self::Approvals, "approvals"),
+        (Self::Notify, "notify"),
         (Self::Audit, "audit"),
         (Self::Log, "log"),
         (Self::People, "people"),
@@ -57,6 +60,7 @@ impl Route {
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
             "/" | "/live" | "/login" | "/logout" => Self::Page,
             _ if path.starts_with("/v1/audit/") => Self::Audit,
+            _ if path.starts_with("/v1/notify/") => Self::Notify,
             "/log" => Self::Log,
             _ if path.starts_with("/log/") => Self::Log,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,

@@ -8,10 +8,11 @@
 //!
 //! The port is taken before anything is made, and the doors open after everything works.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Health, Redactor};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle};
+use gov_escalation::Target;
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ mod error;
 mod events;
 mod health;
 mod log;
+mod notifiers;
 mod opened;
 mod policy;
 mod sharing;
@@ -34,8 +36,11 @@ use self::{
     log::Log,
     opened::{Begun, Opened, Who},
     policy::Loaded,
+    sharing::Sharing,
 };
-pub use self::{error::StartError, log::log_config, shipping::buffer_config};
+pub use self::{
+    error::StartError, log::log_config, notifiers::TargetError, shipping::buffer_config,
+};
 use crate::{
     check::{Gate, GateConfig, Keepers},
     config::{self, Config},
@@ -136,6 +141,7 @@ impl Server {
         let Opened { storage, sharing, log, event_store, shipping, begun } =
             Opened::open(config, &data_dir, who, &clock).await?;
 
+        let targets = open_targets(config, &clock).await?;
         // From here on nothing fails: each task that starts has the server as its owner.
         let Begun { contents, mut policy, admin_token } = begun;
         let (store, clock) = (Arc::clone(&storage.store), Arc::clone(&storage.clock));
@@ -157,7 +163,7 @@ impl Server {
         );
         let event_work = EventWork::start(event_store, shipping, &log.signed, config, &clock);
         let (queue, deciders) = (log.queue.clone(), Arc::clone(&directory));
-        let approvals = Approvals::open(&storage.kind, config, queue, deciders, &clock);
+        let approvals = Approvals::open(&storage.kind, config, targets, queue, deciders, &clock);
         let gate = Gate::new(
             registry.clone(),
             Keepers { recorder: log.recorder(), events: event_work.events.clone() },
@@ -178,14 +184,7 @@ impl Server {
             policies: policies.clone(),
             generation: contents.generation,
         };
-        let policy_health = PolicyHealth::new(Arc::clone(&gate)) as _;
-        let health: Vec<Arc<dyn Health>> = [
-            log.health(),
-            event_work.health(),
-            vec![policy_health, approvals.health()],
-            sharing.health(),
-        ]
-        .concat();
+        let health = health(&log, &event_work, &gate, &approvals, &sharing);
         let parts = Parts {
             gate,
             directory,
@@ -196,8 +195,9 @@ impl Server {
             buffer: event_work.served_buffer(),
             event_store: event_work.store(),
             desk: approvals.desk.clone(),
+            notifications: approvals.notifications.clone(),
             longest_wait: longest_wait(config.server.request_timeout),
-            health: health.into(),
+            health,
             page: Arc::new(Page::new(approvals.desk.clone(), log.status())),
             meters: Arc::clone(&meters),
             clock: Arc::clone(&clock),
@@ -339,6 +339,29 @@ fn open_files(root: &std::path::Path, node: Option<&str>) -> Result<Files, Start
     let redaction_key = key_file::load_or_create(&data_dir.redaction_key())?;
     let node = node_name::load_or_create(node, &data_dir.node_name())?;
     Ok((data_dir, lock, redaction_key, node))
+}
+
+/// What `/readyz` asks, in this order.
+fn health(
+    log: &Log,
+    event_work: &EventWork,
+    gate: &Arc<Gate>,
+    approvals: &Approvals,
+    sharing: &Sharing,
+) -> Arc<[Arc<dyn Health>]> {
+    let policy: Arc<dyn Health> = PolicyHealth::new(Arc::clone(gate));
+    [log.health(), event_work.health(), vec![policy], approvals.health(), sharing.health()]
+        .concat()
+        .into()
+}
+
+async fn open_targets(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<BTreeMap<String, Target>, StartError> {
+    let (config, clock) = (config.clone(), Arc::clone(clock));
+    let opening = tokio::task::spawn_blocking(move || notifiers::targets(&config, &clock));
+    Ok(opening.await.map_err(|error| StartError::Panicked(Box::new(error)))??)
 }
 
 async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: CancellationToken) {

@@ -16,7 +16,7 @@ use gov_retention::event_store::AuditEventStore;
 mod event_store;
 mod http;
 mod nats;
-mod secret;
+pub(crate) mod secret;
 
 pub use self::{event_store::EventStoreSink, nats::nats_config};
 use crate::{

@@ -8,8 +8,9 @@ use std::{collections::BTreeMap, time::Duration};
 use gov_escalation::chain::{Chain, DEFAULT_CHAIN, Fallback, Late, Rung, Seats, Span};
 
 use super::{
-    Binding, Given, Lateness, Origin, Problem, SeatsDraft, Silence,
+    Binding, Given, Lateness, NotifyDraft, Origin, Problem, SeatsDraft, Silence,
     keys::{CHAIN_KEYS, Key, RUNG_KEYS},
+    notify,
     source::Setting,
 };
 
@@ -18,9 +19,6 @@ pub(super) const CHAINS: &str = "chains";
 
 /// The longest name of a chain, in bytes.
 const MAX_NAME_BYTES: usize = 64;
-
-/// The notifiers there are.
-const NOTIFIERS: [&str; 1] = ["log"];
 
 /// One chain as it is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +79,7 @@ impl Chains {
         let Setting { path, given, origin } = setting;
         let rest = path.strip_prefix("chains.").unwrap_or_default();
         let (name, key) = rest.split_once('.').unwrap_or((rest, ""));
-        check_name(name)?;
+        check_name("a chain's name", name)?;
         if key.is_empty() && given != Given::Section {
             return Err(format!("`{path}` must be a table, `[{path}]`; received `{given}`"));
         }
@@ -97,10 +95,15 @@ impl Chains {
     }
 
     /// The chains as they are asked, and what is wrong with them.
-    pub(super) fn build(&self, approved_for: Duration) -> (BTreeMap<String, Chain>, Vec<Problem>) {
+    /// `targets` are there to be told.
+    pub(super) fn build(
+        &self,
+        approved_for: Duration,
+        targets: &BTreeMap<String, NotifyDraft>,
+    ) -> (BTreeMap<String, Chain>, Vec<Problem>) {
         let (mut chains, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, read) in &self.0 {
-            match read.build(name, approved_for) {
+            match read.build(name, approved_for, targets) {
                 Ok(chain) => drop(chains.insert(name.clone(), chain)),
                 Err(problem) => problems.push(problem),
             }
@@ -142,7 +145,12 @@ impl Read {
         Ok(())
     }
 
-    fn build(&self, name: &str, approved_for: Duration) -> Result<Chain, Problem> {
+    fn build(
+        &self,
+        name: &str,
+        approved_for: Duration,
+        targets: &BTreeMap<String, NotifyDraft>,
+    ) -> Result<Chain, Problem> {
         let ChainDraft { timeout, fallback, allow_acknowledged, bind, ref rungs } = self.draft;
         let problem = |key: &str, problem: String| Problem {
             origin: self.origins.get(key).unwrap_or(&self.origin).clone(),
@@ -160,7 +168,7 @@ impl Read {
             .iter()
             .enumerate()
             .map(|(index, rung)| {
-                rung.build().map_err(|it| format!("`{CHAINS}.{name}.rungs`[{index}]: {it}"))
+                rung.build(targets).map_err(|it| format!("`{CHAINS}.{name}.rungs`[{index}]: {it}"))
             })
             .collect();
         let chain = Chain {
@@ -181,9 +189,14 @@ impl Read {
 }
 
 impl RungDraft {
-    fn build(&self) -> Result<Rung, String> {
-        if let Some(unknown) = self.notify.iter().find(|it| !NOTIFIERS.contains(&it.as_str())) {
-            return Err(format!("`notify` names `{unknown}`; `log` is all there is yet"));
+    fn build(&self, targets: &BTreeMap<String, NotifyDraft>) -> Result<Rung, String> {
+        let is_known = |it: &String| it == notify::LOG || targets.contains_key(it);
+        if let Some(unknown) = self.notify.iter().find(|it| !is_known(it)) {
+            return Err(format!(
+                "`notify` names `{}`, which is neither `log` nor a target; add \
+                 `[notify.{unknown}]`, or take it out",
+                gov_core::text::escape(unknown)
+            ));
         }
         let roles: Result<_, _> = self.roles.iter().map(|it| it.parse()).collect();
         let people: Result<_, _> = self.people.iter().map(|it| it.parse()).collect();
@@ -216,7 +229,7 @@ fn find<T: Clone + Default>(keys: &'static [Key<T>], name: &str) -> Option<&'sta
 }
 
 /// What is not said is as the table says.
-fn defaults<T: Clone + Default>(keys: &[Key<T>]) -> T {
+pub(super) fn defaults<T: Clone + Default>(keys: &[Key<T>]) -> T {
     let mut draft = T::default();
     for key in keys {
         // The table's own defaults are accepted: a test sets each.
@@ -264,13 +277,14 @@ fn show_rung(rung: &RungDraft) -> String {
     format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// `what` has a name that can be a part of a key.
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), String> {
     let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"_-".contains(&it);
     if !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(plain) {
         return Ok(());
     }
     Err(format!(
-        "a chain's name must be 1 to {MAX_NAME_BYTES} of `a`-`z`, `0`-`9`, `_` and `-`; received \
+        "{what} must be 1 to {MAX_NAME_BYTES} of `a`-`z`, `0`-`9`, `_` and `-`; received \
          `{}`",
         gov_core::text::escape(name)
     ))

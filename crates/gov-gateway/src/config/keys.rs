@@ -8,6 +8,9 @@ use super::{
 };
 
 mod buffer;
+mod notify;
+
+pub use self::notify::NOTIFY_KEYS;
 
 /// One key.
 #[derive(Debug)]
@@ -72,6 +75,12 @@ static KEYS: &[Key] = &[
         Slot::List(|it| &mut it.server.allowed_origins),
         "",
         "`Origin` values that are accepted beside the server's own, as `https://host[:port]`",
+    ),
+    key(
+        "server.public_url",
+        Slot::Text(|it| &mut it.server.public_url),
+        "",
+        "where people find the page, as `https://host[:port]`: messages to targets hold a link to the approval",
     ),
     key(
         "server.metrics_public",
@@ -268,7 +277,7 @@ pub static RUNG_KEYS: &[Key<RungDraft>] = &[
         "notify",
         Slot::List(|it| &mut it.notify),
         "log",
-        "who is told; `log` (a line in the server's log) is all there is yet",
+        "who is told: `log` (a line in the server's log), or a target of `[notify.NAME]`",
     ),
     key(
         "quorum",
@@ -324,14 +333,21 @@ pub fn documented() -> Vec<Documented> {
         };
         keys.into_iter().map(row).collect()
     }
-    [of("", all()), of("chains.NAME.", CHAIN_KEYS), of("chains.NAME.rungs[].", RUNG_KEYS)].concat()
+    [
+        of("", all()),
+        of("chains.NAME.", CHAIN_KEYS),
+        of("chains.NAME.rungs[].", RUNG_KEYS),
+        of("notify.NAME.", NOTIFY_KEYS),
+    ]
+    .concat()
 }
 
 /// What to say about a key that is not in the table.
 pub(super) fn unknown(path: &str, origin: &Origin) -> String {
     let chain = path.split('.').nth(1).unwrap_or_default();
     let of_chain = CHAIN_KEYS.iter().map(|it| format!("chains.{chain}.{}", it.path));
-    let known = all().map(|it| it.path.to_owned()).chain(of_chain);
+    let of_target = NOTIFY_KEYS.iter().map(|it| format!("notify.{chain}.{}", it.path));
+    let known = all().map(|it| it.path.to_owned()).chain(of_chain).chain(of_target);
     let near = known
         .map(|known| (strsim::damerau_levenshtein(path, &known), known))
         .min()

@@ -260,6 +260,14 @@ choices! {
         /// It is told all the same.
         FireAll => "fire_all",
     }
+    /// What a target of messages understands.
+    NotifyKind {
+        /// Signed requests of Standard Webhooks.
+        #[default]
+        Webhook => "webhook",
+        /// Blocks for an incoming webhook of Slack.
+        Slack => "slack",
+    }
     /// What an approval is good for.
     Binding {
         /// The same action of the same agent.

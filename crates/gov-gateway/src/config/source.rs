@@ -11,6 +11,7 @@ use super::{
     Problem,
     chains::CHAINS,
     keys::{self, variable},
+    notify::NOTIFY,
 };
 
 /// The texts that the configuration is read from; nothing here touches a file or the process.
@@ -59,7 +60,7 @@ pub enum Given {
     Switch(bool),
     /// A TOML integer.
     Number(String),
-    /// A table of chains: its keys come as settings of their own.
+    /// A table of chains or of targets: its keys come as settings of their own.
     Section,
     /// A list of tables, each with its keys.
     Tables(Vec<Vec<(String, Self, Origin)>>),
@@ -132,12 +133,14 @@ fn walk(
 ) {
     for (key, value) in table {
         let path = format!("{prefix}{}", key.get_ref());
-        let is_section =
-            path == CHAINS || keys::all().any(|it| it.path.starts_with(&format!("{path}.")));
+        let is_section = [CHAINS, NOTIFY].contains(&path.as_str())
+            || keys::all().any(|it| it.path.starts_with(&format!("{path}.")));
         let origin = line(&key.span());
         match value.get_ref() {
             // A chain without keys is one with all the defaults.
-            DeValue::Table(section) if prefix.strip_suffix('.') == Some(CHAINS) => {
+            DeValue::Table(section)
+                if prefix.strip_suffix('.').is_some_and(|it| [CHAINS, NOTIFY].contains(&it)) =>
+            {
                 settings.push(Setting { path: path.clone(), given: Given::Section, origin });
                 walk(section, &format!("{path}."), line, settings);
             }

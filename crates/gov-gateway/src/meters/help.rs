@@ -162,6 +162,16 @@ pub static HELP: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Tries to deliver a message about an approval that failed.",
     ),
+    (
+        "gov_escalation_outbox_given_up_total",
+        Kind::Counter,
+        "Messages about approvals that are not tried any more.",
+    ),
+    (
+        "gov_escalation_target_disabled_total",
+        Kind::Counter,
+        "Targets of messages that said they are gone.",
+    ),
     ("gov_store_commits_total", Kind::Counter, "Commits, by database and durability."),
     (
         "gov_store_commit_errors_total",

@@ -6,8 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use gov_core::{Clock, Health, Timestamp};
 use gov_deferred_audit::{DeferredAuditQueue, FeedFollower, FollowerConfig, FollowerHandle};
 use gov_escalation::{
-    Approvals as Service, DbEscalationScheduler, LogNotifier, SchedulerConfig, Sender,
-    SenderConfig, Target,
+    Approvals as Service, DbEscalationScheduler, SchedulerConfig, Sender, SenderConfig, Target,
     approvals::ApprovalsConfig,
     chain::Fallback,
     store::{
@@ -22,6 +21,7 @@ use crate::{
     approvals::{ApprovalFeed, Desk, DeskConfig},
     config::Config,
     identity::Directory,
+    notifications::Notifications,
     storage::Kind,
 };
 
@@ -29,7 +29,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Approvals {
     pub(super) desk: Desk,
-    health: Arc<dyn Health>,
+    pub(super) notifications: Notifications,
+    health: Vec<Arc<dyn Health>>,
     history: Arc<dyn History>,
     follower: FollowerHandle,
     following: JoinHandle<()>,
@@ -44,6 +45,7 @@ impl Approvals {
     pub(super) fn open(
         kind: &Kind,
         config: &Config,
+        targets: BTreeMap<String, Target>,
         queue: DeferredAuditQueue,
         directory: Arc<Directory>,
         clock: &Arc<dyn Clock>,
@@ -53,11 +55,11 @@ impl Approvals {
             Kind::Embedded { database } => {
                 let (writer, readers) = (database.writer.clone(), database.readers.clone());
                 let store = SqliteApprovalStore::new(writer, readers).with_directory(people);
-                Self::open_on(store, config, queue, directory, clock)
+                Self::open_on(store, config, targets, queue, directory, clock)
             }
             Kind::Shared { pool, .. } => {
                 let store = PgApprovalStore::new(pool.clone()).with_directory(people);
-                Self::open_on(store, config, queue, directory, clock)
+                Self::open_on(store, config, targets, queue, directory, clock)
             }
         }
     }
@@ -65,6 +67,7 @@ impl Approvals {
     fn open_on<S: ApprovalStore + Outbox + History + 'static>(
         store: S,
         config: &Config,
+        targets: BTreeMap<String, Target>,
         queue: DeferredAuditQueue,
         directory: Arc<Directory>,
         clock: &Arc<dyn Clock>,
@@ -85,14 +88,16 @@ impl Approvals {
             Arc::clone(&alarm),
             SchedulerConfig::default(),
         );
-        let health = scheduler.health();
         let sender = Sender::new(
             Arc::clone(&store) as _,
-            targets(),
+            targets.clone(),
             Arc::clone(clock),
             alarm,
             SenderConfig::default(),
         );
+        let health: Vec<Arc<dyn Health>> = vec![scheduler.health(), sender.health()];
+        let outbox = Arc::clone(&store) as Arc<dyn Outbox>;
+        let notifications = Notifications::new(outbox, targets, sender.health(), Arc::clone(clock));
         let work = [
             tokio::spawn(scheduler.run(stop_work.clone())),
             tokio::spawn(sender.run(stop_work.clone())),
@@ -106,6 +111,7 @@ impl Approvals {
         let log = Arc::new(follower.clone());
         Self {
             desk: Desk::new(service, store, log, Arc::clone(clock), desk_config),
+            notifications,
             health,
             history,
             follower,
@@ -117,8 +123,8 @@ impl Approvals {
     }
 
     /// What `/readyz` asks.
-    pub(super) fn health(&self) -> Arc<dyn Health> {
-        Arc::clone(&self.health)
+    pub(super) fn health(&self) -> Vec<Arc<dyn Health>> {
+        self.health.clone()
     }
 
     /// Ends in order: the last timers are fired, the message at hand is sent, and their history
@@ -155,11 +161,6 @@ impl Approvals {
             }
         }
     }
-}
-
-/// Where messages go, by the names that chains give them.
-fn targets() -> BTreeMap<String, Target> {
-    BTreeMap::from([("log".to_owned(), Target::new(Arc::new(LogNotifier)))])
 }
 
 /// Whoever starts a server whose silence is a yes is told so at every start.

@@ -9,6 +9,7 @@ use gov_deferred_audit::{
 use gov_retention::event_store::sqlite::OpenStoreError;
 use gov_store::{lock::LockError, migrations::MigrateError, sqlite::OpenError};
 
+use super::TargetError;
 use crate::{
     cli::Exit,
     data_dir::{DataDirError, key_file::KeyFileError, node_name::NodeNameError},
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The sink of audit events cannot work.
     #[error(transparent)]
     Sink(#[from] OpenSinkError),
+    /// A target of messages cannot work.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The buffer before it does not open.
     #[error(transparent)]
     Buffer(#[from] OpenBufferError),
@@ -107,7 +111,7 @@ impl StartError {
             | Self::Lock(_)
             | Self::Bind { .. }
             | Self::Events(OpenStoreError::Folder { .. }) => Exit::Unreachable,
-            Self::DataDir(_) | Self::Key(_) | Self::Node(_) => Exit::Usage,
+            Self::DataDir(_) | Self::Key(_) | Self::Node(_) | Self::Target(_) => Exit::Usage,
             Self::Sink(error) => sink_exit(error),
             Self::Buffer(error) => buffer_exit(error),
             Self::Storage(error) => storage_exit(error),

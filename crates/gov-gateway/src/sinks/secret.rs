@@ -6,7 +6,7 @@ use super::OpenSinkError;
 
 /// The secret in the file that `key` names: its text, without a line feed at the end. Does blocking
 /// I/O.
-pub(super) fn read(key: &'static str, path: &Path) -> Result<String, OpenSinkError> {
+pub(crate) fn read(key: &'static str, path: &Path) -> Result<String, OpenSinkError> {
     check(key, path)?;
     let failed = |source| OpenSinkError::Secret { key, path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(failed)?;

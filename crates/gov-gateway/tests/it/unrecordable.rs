@@ -1,13 +1,14 @@
 //! What cannot be recorded is refused in so many words.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use axum::{body::Body, http::Request};
 use gov_core::{AuditEventKind, Clock, Redactor, SystemClock, Timestamp};
 use gov_deferred_audit::{DeadLetters, LogConfig, LogRecord, SignedLog};
 use gov_escalation::{
-    Approvals, approvals::ApprovalsConfig, chain::Chain, store::memory::MemoryApprovalStore,
+    Approvals, approvals::ApprovalsConfig, chain::Chain, sender::health::SenderHealth,
+    store::memory::MemoryApprovalStore,
 };
 use gov_gateway::{
     approvals::{Desk, DeskConfig, LogWait},
@@ -18,6 +19,7 @@ use gov_gateway::{
     http::{Door, Guard, Parts, ServedLog},
     identity::Directory,
     meters::Meters,
+    notifications::Notifications,
     outlet::StoreOutlet,
     page::{Page, log_status::LogStatus},
     policies::Policies,
@@ -176,6 +178,7 @@ async fn start_with(
         health: Arc::new([]),
         page: Arc::new(Page::new(desk.clone(), Arc::new(Empty))),
         desk,
+        notifications: notifications(&clock),
         meters,
         clock,
         metrics_public: false,
@@ -183,6 +186,12 @@ async fn start_with(
     let guard = Guard::new("127.0.0.1:7180".parse().unwrap(), &[], &[]);
     let door = Door::new(parts, guard, std::time::Duration::from_millis(300));
     It { door, token, events: store, _home: home, _storage: storage }
+}
+
+fn notifications(clock: &Arc<dyn Clock>) -> Notifications {
+    let outbox = Arc::new(MemoryApprovalStore::default());
+    let health = Arc::new(SenderHealth::new(Arc::clone(&outbox) as _));
+    Notifications::new(outbox, BTreeMap::new(), health, Arc::clone(clock))
 }
 
 impl It {
