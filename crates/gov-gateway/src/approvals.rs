@@ -19,13 +19,14 @@ use gov_escalation::{
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Status},
     approvals::{Decision, Objection},
     chain::Chain,
-    store::{Applied, ApprovalFilter, ApprovalStore, History, StoreError},
+    store::{Applied, ApprovalFilter, ApprovalStore, Auditing, History, StoreError},
     transition::Refusal,
 };
 
 mod error;
 mod feed;
 mod log_wait;
+mod set_aside;
 mod summary;
 mod view;
 
@@ -33,6 +34,7 @@ pub use self::{
     error::DeskError,
     feed::ApprovalFeed,
     log_wait::LogWait,
+    set_aside::{SetAsideList, SetAsideView},
     view::{ApprovalList, ApprovalRow, ApprovalView, Decided},
 };
 use tokio_util::sync::CancellationToken;
@@ -57,6 +59,7 @@ pub struct Desk {
     approvals: Approvals,
     store: Arc<dyn ApprovalStore>,
     history: Arc<dyn History>,
+    auditing: Arc<dyn Auditing>,
     log: Arc<dyn LogWait>,
     clock: Arc<dyn Clock>,
     closing: CancellationToken,
@@ -93,16 +96,16 @@ pub enum Use {
 impl Desk {
     /// A desk in front of a service and the store behind it, whose history `log` follows.
     #[must_use]
-    pub fn new<S: ApprovalStore + History + 'static>(
+    pub fn new<S: ApprovalStore + History + Auditing + 'static>(
         approvals: Approvals,
         store: Arc<S>,
         log: Arc<dyn LogWait>,
         clock: Arc<dyn Clock>,
         config: DeskConfig,
     ) -> Self {
-        let (history, store) = (Arc::clone(&store) as _, store as _);
+        let (history, auditing) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
         let (closing, config) = (CancellationToken::new(), Arc::new(config));
-        Self { approvals, store, history, log, clock, closing, config }
+        Self { approvals, store, history, auditing, log, clock, closing, config }
     }
 
     /// The chain of this name, if it is configured.

@@ -18,6 +18,7 @@ mod processes;
 mod races;
 mod receiver;
 mod registering;
+mod restarting;
 mod ringing;
 mod scheduling;
 mod sending;

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod decide;
+mod set_aside;
 mod show;
 mod wait;
 
@@ -32,6 +33,10 @@ pub enum Approvals {
     ///
     /// Exit code 0: approved; 1: rejected, timed out, or over in another way; 4: no answer yet.
     Wait(wait::Wait),
+    /// List those that cannot be read: other hands have changed them.
+    SetAside(set_aside::SetAside),
+    /// Close one that cannot be read, so that its action can be asked for again.
+    Discard(set_aside::Discard),
 }
 
 /// Which server.
@@ -86,6 +91,8 @@ impl Approvals {
             Self::Approve(it) => it.run(gov_escalation::approval::Verdict::Approve),
             Self::Reject(it) => it.run(gov_escalation::approval::Verdict::Reject),
             Self::Wait(it) => it.run(),
+            Self::SetAside(it) => it.run(),
+            Self::Discard(it) => it.run(),
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
 
 mod decision;
 mod question;
+pub(super) mod set_aside;
 
 use self::question::{ListQuestion, wait};
 

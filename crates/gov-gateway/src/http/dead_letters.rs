@@ -98,7 +98,7 @@ fn parse(id: &str) -> Result<RecordId, Problem> {
 }
 
 /// Reads `{"reason"}`.
-fn reason(body: &[u8]) -> Result<String, Problem> {
+pub(super) fn reason(body: &[u8]) -> Result<String, Problem> {
     let Value::Object(mut fields) = json::parse_value(body)? else {
         return Err(Problem::bad_field("body", "the body must be an object with `reason`"));
     };

@@ -156,6 +156,21 @@ pub static HELP: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Passes of the scheduler of approvals that failed.",
     ),
+    (
+        "gov_escalation_found",
+        Kind::Gauge,
+        "Approvals, timers and messages that the auditor found not to be well, by what.",
+    ),
+    (
+        "gov_escalation_mended_total",
+        Kind::Counter,
+        "Clocks of approvals that the auditor put right, by what it did.",
+    ),
+    (
+        "gov_escalation_audit_errors_total",
+        Kind::Counter,
+        "Passes of the auditor of the approvals that failed.",
+    ),
     ("gov_escalation_outbox_sent_total", Kind::Counter, "Messages about approvals delivered."),
     (
         "gov_escalation_outbox_failed_total",

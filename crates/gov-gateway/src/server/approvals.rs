@@ -6,11 +6,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use gov_core::{Clock, Health, Timestamp};
 use gov_deferred_audit::{DeferredAuditQueue, FeedFollower, FollowerConfig, FollowerHandle};
 use gov_escalation::{
-    Approvals as Service, DbEscalationScheduler, SchedulerConfig, Sender, SenderConfig, Target,
+    Alarm, Approvals as Service, AuditorConfig, DbEscalationScheduler, EscalationAuditor,
+    SchedulerConfig, Sender, SenderConfig, Target,
     approvals::ApprovalsConfig,
     chain::Fallback,
     store::{
-        ApprovalStore, History, Outbox, postgres::PgApprovalStore, sqlite::SqliteApprovalStore,
+        ApprovalStore, Auditing, History, Outbox,
+        postgres::{PgApprovalStore, PgBell},
+        sqlite::SqliteApprovalStore,
     },
 };
 use tokio::task::JoinHandle;
@@ -35,8 +38,9 @@ pub(super) struct Approvals {
     follower: FollowerHandle,
     following: JoinHandle<()>,
     stop_following: CancellationToken,
-    // The scheduler and the sender.
-    work: [JoinHandle<()>; 2],
+    alarm: Arc<Alarm>,
+    // The scheduler, the sender, the auditor, and what wakes the other servers.
+    work: Vec<JoinHandle<()>>,
     stop_work: CancellationToken,
 }
 
@@ -59,12 +63,15 @@ impl Approvals {
             }
             Kind::Shared { pool, .. } => {
                 let store = PgApprovalStore::new(pool.clone()).with_directory(people);
-                Self::open_on(store, config, targets, queue, directory, clock)
+                let mut it = Self::open_on(store.clone(), config, targets, queue, directory, clock);
+                let bell = PgBell::new(&store, Arc::clone(&it.alarm), Arc::clone(clock));
+                it.work.push(tokio::spawn(bell.run(it.stop_work.clone())));
+                it
             }
         }
     }
 
-    fn open_on<S: ApprovalStore + Outbox + History + 'static>(
+    fn open_on<S: ApprovalStore + Outbox + History + Auditing + 'static>(
         store: S,
         config: &Config,
         targets: BTreeMap<String, Target>,
@@ -88,19 +95,27 @@ impl Approvals {
             Arc::clone(&alarm),
             SchedulerConfig::default(),
         );
+        let auditor = EscalationAuditor::new(
+            Arc::clone(&store) as _,
+            Arc::clone(clock),
+            Arc::clone(&alarm),
+            AuditorConfig::default(),
+        );
         let sender = Sender::new(
             Arc::clone(&store) as _,
             targets.clone(),
             Arc::clone(clock),
-            alarm,
+            Arc::clone(&alarm),
             SenderConfig::default(),
         );
-        let health: Vec<Arc<dyn Health>> = vec![scheduler.health(), sender.health()];
+        let health: Vec<Arc<dyn Health>> =
+            vec![scheduler.health(), sender.health(), auditor.health()];
         let outbox = Arc::clone(&store) as Arc<dyn Outbox>;
         let notifications = Notifications::new(outbox, targets, sender.health(), Arc::clone(clock));
-        let work = [
+        let work = vec![
             tokio::spawn(scheduler.run(stop_work.clone())),
             tokio::spawn(sender.run(stop_work.clone())),
+            tokio::spawn(auditor.run(stop_work.clone())),
         ];
         let history: Arc<dyn History> = Arc::clone(&store) as _;
         let feed = Arc::new(ApprovalFeed::new(Arc::clone(&history)));
@@ -117,6 +132,7 @@ impl Approvals {
             follower,
             following: tokio::spawn(task.run(stop_following.clone())),
             stop_following,
+            alarm,
             work,
             stop_work,
         }

@@ -44,6 +44,7 @@ mod refusals;
 mod releases;
 mod running;
 mod schemas;
+mod set_aside_door;
 mod sharing;
 mod start_up;
 mod terminal;

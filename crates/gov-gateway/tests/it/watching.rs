@@ -31,7 +31,8 @@ async fn who_is_alive_and_ready_says_so_without_a_token() {
             "events",
             "log_follower",
             "policy",
-            "escalation"
+            "escalation",
+            "escalation-audit"
         ]
     );
     // The copy lies beside the log in this test, and says what to do about it.

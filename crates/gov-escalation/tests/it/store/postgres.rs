@@ -7,8 +7,10 @@ use gov_escalation::{
     approval::{Status, Verdict},
     for_each_rule,
     store::{
-        Applied, ApprovalFilter, ApprovalStore as _, Fired, History as _, StoreError,
+        Applied, ApprovalFilter, ApprovalStore as _, Auditing as _, Fired, History as _,
+        StoreError,
         conformance::{self, RUNG, TIMEOUT, answer, request},
+        damage::Damage as _,
         postgres::{COMPONENT, PgApprovalStore},
     },
     transition::Refusal,
@@ -105,6 +107,28 @@ async fn a_timer_locked_by_another_transaction_is_skipped() {
     assert_eq!(store.get(free).await.unwrap().rung, 1);
     assert_eq!(store.get(locked).await.unwrap().rung, 0);
     assert_eq!(store.fire_due(now + RUNG, 100).await.unwrap().escalated, 1);
+}
+
+#[tokio::test]
+async fn a_stopped_clock_that_somebody_else_holds_is_left_to_them() {
+    let Some((pool, store)) = fresh().await else { return };
+    let now = ManualClock::default().now();
+    let [locked, free] = [submit(&store, 1, now).await, submit(&store, 2, now).await];
+    for id in [locked, free] {
+        store.set_due(id, None).await;
+    }
+    let mut other = pool.begin().await.unwrap();
+    sqlx::query("select 1 from escalation_timer where approval_id = $1 for update")
+        .bind(locked.as_uuid())
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let patience = std::time::Duration::from_secs(10);
+    let mended = tokio::time::timeout(patience, store.mend(now, 100)).await;
+    assert_eq!(mended.expect("waits for the lock").unwrap().armed, 1);
+    assert_eq!(store.get(free).await.unwrap().due_at, Some(now + RUNG));
+    other.rollback().await.unwrap();
+    assert_eq!(store.mend(now, 100).await.unwrap().armed, 1);
 }
 
 /// The slow one has its positions and hangs in its commit. Nobody may be seen behind it.

@@ -7,10 +7,13 @@ use gov_escalation::{
     approval::{Status, Verdict},
     for_each_rule,
     store::{
-        Applied, ApprovalFilter, ApprovalStore as _, Fired, History as _, StoreError,
+        Applied, ApprovalFilter, ApprovalStore as _, Auditing as _, Fired, History as _, Mended,
+        StoreError,
         conformance::{self, RUNG, TIMEOUT, answer, request},
+        damage::Damage as _,
         sqlite::{COMPONENT, SqliteApprovalStore},
     },
+    transition::Change,
 };
 use gov_store::{
     fresh_database::{self, SqliteFile},
@@ -110,26 +113,25 @@ async fn a_deadline_of_the_largest_integer_never_fires() {
     assert_eq!(store.get(id).await.unwrap().due_at, Some(Timestamp::MAX));
 }
 
-/// A pass judges what it has read, and then waits its turn; here a decision's turn comes first.
-#[tokio::test]
-async fn a_pass_that_read_before_a_decision_fires_nothing() {
-    let (file, store) = fresh();
-    let now = ManualClock::default().now();
-    let id = submit(&store, 1, now).await;
+/// Runs a pass that judges what it has read, and then waits its turn; a decision's turn comes first.
+async fn overtaken<T>(
+    (file, store): &(SqliteFile, SqliteApprovalStore),
+    (id, decision, at): (ApprovalId, Change, Timestamp),
+    pass: impl Future<Output = T>,
+) -> T {
     let (go, wait) = sync_channel::<()>(0);
     let (begun, has_begun) = tokio::sync::oneshot::channel();
     let hold = file.database.writer.write(Sync::Full, move |_| {
         begun.send(()).unwrap();
         wait.recv().map_err(drop)
     });
-    let late = now + RUNG;
-    let (release, decided, fired, ()) = tokio::join!(
+    let (release, decided, passed, ()) = tokio::join!(
         hold,
         async {
             has_begun.await.unwrap();
-            store.apply(id, answer(Verdict::Approve, 1), late).await.unwrap()
+            store.apply(id, decision, at).await.unwrap()
         },
-        store.fire_due(late, 100),
+        pass,
         async {
             // The file has one reader: when it is free again, the pass has read.
             let it = store.get(id).await.unwrap();
@@ -139,10 +141,36 @@ async fn a_pass_that_read_before_a_decision_fires_nothing() {
     );
     release.unwrap();
     assert!(matches!(decided, Applied::Done { .. }), "{decided:?}");
+    passed
+}
+
+#[tokio::test]
+async fn a_pass_that_read_before_a_decision_fires_nothing() {
+    let it = fresh();
+    let store = &it.1;
+    let now = ManualClock::default().now();
+    let id = submit(store, 1, now).await;
+    let late = now + RUNG;
+    let decision = (id, answer(Verdict::Approve, 1), late);
+    let fired = overtaken(&it, decision, store.fire_due(late, 100)).await;
     assert_eq!(fired.unwrap(), Fired::default());
     let it = store.get(id).await.unwrap();
     assert_eq!((it.status, it.rung, it.generation), (Status::Approved, 0, 2));
     assert_eq!(store.of_approval(id).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_mend_that_read_before_a_decision_arms_nothing() {
+    let it = fresh();
+    let store = &it.1;
+    let now = ManualClock::default().now();
+    let id = submit(store, 1, now).await;
+    store.set_due(id, None).await;
+    let decision = (id, answer(Verdict::Reject, 1), now);
+    let mended = overtaken(&it, decision, store.mend(now, 100)).await;
+    assert_eq!(mended.unwrap(), Mended::default());
+    let it = store.get(id).await.unwrap();
+    assert_eq!((it.status, it.due_at, it.generation), (Status::Rejected, None, 2));
 }
 
 /// Only other hands leave such a timer behind.
