@@ -9,20 +9,21 @@
 //! Every change is a transaction of its own in the store of gov-escalation; nothing is answered
 //! before it is kept as `durability.approval` says.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use gov_core::{
     ActionDigest, AgentId, ApprovalId, AuditEventKind, Clock, PersonId, RecordId, RuleId, Timestamp,
 };
 use gov_escalation::{
     Approvals,
-    approval::{Approval, ApprovalRequest, Decider, HistoryRow, Status},
-    approvals::{Decision, Objection},
+    approval::{Approval, ApprovalRequest, HistoryRow, Status},
+    approvals::Objection,
     chain::Chain,
     store::{Applied, ApprovalFilter, ApprovalStore, Auditing, History, StoreError},
     transition::Refusal,
 };
 
+mod answers;
 mod error;
 mod feed;
 mod log_wait;
@@ -35,7 +36,7 @@ pub use self::{
     feed::ApprovalFeed,
     log_wait::LogWait,
     set_aside::{SetAsideList, SetAsideView},
-    view::{ApprovalList, ApprovalRow, ApprovalView, Decided},
+    view::{ApprovalList, ApprovalRow, ApprovalView, Decided, DecidedRow},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -43,9 +44,6 @@ use crate::{check::Recorded, config::ApprovalDurability};
 
 /// Who acts where a policy overtakes an approval.
 const SYSTEM_POLICY: &str = "system:policy";
-
-/// How long an answer waits for the log.
-const LOG_BOUND: Duration = Duration::from_secs(5);
 
 /// Among how many of an agent's last used approvals a repeated key is looked for.
 const REPLAYS: u32 = 20;
@@ -182,25 +180,6 @@ impl Desk {
         self.closing.cancel();
     }
 
-    /// Takes a person's answer.
-    ///
-    /// # Errors
-    ///
-    /// [`DeskError::Decide`]: it does not count. [`DeskError::NotLogged`]: it counts, and the log
-    /// has not got it.
-    pub async fn decide(
-        &self,
-        id: ApprovalId,
-        decision: Decision,
-        decider: Decider,
-    ) -> Result<Kept, DeskError> {
-        let outcome = self.approvals.decide(id, decision, decider).await;
-        self.log.nudge();
-        let made = outcome?;
-        let recorded = self.recorded(made.position).await?;
-        Ok(Kept { approval: made.approval, recorded })
-    }
-
     /// Why this person may not decide about an approval as it stands; `None` if they may.
     ///
     /// For showing it before they try: [`Desk::decide`] asks again.
@@ -335,19 +314,6 @@ impl Desk {
         let row = rows.iter().rfind(|it| it.kind == *kind);
         let position = row.map(|it| it.position).ok_or(DeskError::NoHistory(approval.id))?;
         Ok(Kept { approval, recorded: self.recorded(position).await? })
-    }
-
-    async fn recorded(&self, position: u64) -> Result<Recorded, DeskError> {
-        let id = record_id(position);
-        if self.config.durability == ApprovalDurability::Spooled {
-            return Ok(Recorded::Spooled { id });
-        }
-        let until = self.clock.now() + LOG_BOUND;
-        tokio::select! {
-            biased;
-            () = self.log.logged(position) => Ok(Recorded::Logged { id }),
-            () = self.clock.sleep_until(until) => Err(DeskError::NotLogged(LOG_BOUND)),
-        }
     }
 }
 

@@ -28,6 +28,7 @@ pub mod outlet;
 pub mod page;
 pub mod policies;
 pub mod policy;
+pub mod reason;
 pub mod registry;
 pub mod run;
 pub mod server;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gov_core::ApprovalId;
-use gov_escalation::{approvals::DecideError, store::StoreError};
+use gov_escalation::{approval::Status, approvals::DecideError, store::StoreError};
 
 /// There is no answer about the approval that could be stood by.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum DeskError {
     /// A person's answer does not count: the reason is in it.
     #[error(transparent)]
     Decide(#[from] DecideError),
+    /// It cannot be withdrawn: it is over already.
+    #[error("the approval is `{}` already, so nobody can withdraw it any more", .0.as_str())]
+    Withdraw(Status),
     /// The change is committed, and the signed log has not got it: look again.
     #[error("the change is stored, and the signed log has not taken it within {0:?}; look again")]
     NotLogged(Duration),

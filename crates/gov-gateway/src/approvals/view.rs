@@ -93,6 +93,16 @@ pub struct Decided {
     pub record: RecordRef,
 }
 
+/// One decision of many, as far as it is shown: the whole action comes by its id.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecidedRow {
+    /// The approval after it.
+    #[serde(flatten)]
+    pub approval: ApprovalRow,
+    /// The record of the decision.
+    pub record: RecordRef,
+}
+
 /// A chain as it was when the request came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainView {

@@ -13,9 +13,12 @@ use crate::{
     client::{self, Client, Patience},
 };
 
+mod cancel;
 mod decide;
+mod decide_all;
 mod set_aside;
 mod show;
+mod terminal;
 mod wait;
 
 /// `gov approvals`.
@@ -29,6 +32,12 @@ pub enum Approvals {
     Approve(decide::Decide),
     /// Show it, ask at the terminal, and reject.
     Reject(decide::Decide),
+    /// Show many, ask at the terminal once, and decide about each by itself.
+    ///
+    /// Exit code 0: every decision counts; 1: one does not, and the others do.
+    DecideAll(decide_all::DecideAll),
+    /// Withdraw a request that waits, or an answer that was not used.
+    Cancel(cancel::Cancel),
     /// Wait for the answer.
     ///
     /// Exit code 0: approved; 1: rejected, timed out, or over in another way; 4: no answer yet.
@@ -90,6 +99,8 @@ impl Approvals {
             Self::Show(it) => it.run(),
             Self::Approve(it) => it.run(gov_escalation::approval::Verdict::Approve),
             Self::Reject(it) => it.run(gov_escalation::approval::Verdict::Reject),
+            Self::DecideAll(it) => it.run(),
+            Self::Cancel(it) => it.run(),
             Self::Wait(it) => it.run(),
             Self::SetAside(it) => it.run(),
             Self::Discard(it) => it.run(),

@@ -1,7 +1,8 @@
 //! `/v1/approvals`: who waits for whom, and what people answer.
 //!
 //! Whoever decides or watches sees all; an agent sees its own by their ids. Deciding is for
-//! approvers alone, and it is always the token's person who does.
+//! approvers alone, and it is always the token's person who does. Withdrawing is for whoever asked,
+//! decides or runs the server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, Uri},
 };
-use gov_core::ApprovalId;
+use gov_core::{ApprovalId, PersonId};
 use gov_escalation::{approval::Decider, approvals::DecideError, transition::Refusal};
 
 use super::{
@@ -19,15 +20,18 @@ use super::{
     problem::{Code, Problem},
 };
 use crate::{
-    approvals::{ApprovalList, ApprovalRow, ApprovalView, Decided, DeskError},
-    identity::Scope,
+    approvals::{ApprovalList, ApprovalRow, ApprovalView, Decided, DeskError, Kept},
+    identity::{Scope, Token},
 };
 
+mod bulk;
+mod cancel;
 mod decision;
 mod question;
 pub(super) mod set_aside;
 
 use self::question::{ListQuestion, wait};
+pub(super) use self::{bulk::decide_all, cancel::cancel};
 
 /// The longest `?wait=`.
 pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -84,15 +88,27 @@ pub(super) async fn decide(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Decided>, Problem> {
-    let token = auth::token(&parts, &headers, &[Scope::Approver])?;
-    // An approver's token without a person cannot be made; one that was stored so decides nothing.
-    let person_id = token.person_id.ok_or_else(|| {
-        Problem::new(Code::Forbidden, "this token names no person").with_field("person")
-    })?;
+    let person_id = person(&parts, &headers)?;
     let id = parse(&id)?;
     let decision = decision::parse(&body::read(&headers, body).await?)?;
-    let kept = parts.desk.decide(id, decision, Decider { person_id }).await?;
-    let history = parts.desk.history(id).await?;
+    kept(&parts, parts.desk.decide(id, decision, Decider { person_id }).await?).await
+}
+
+/// Who decides: the token's person, and nobody else.
+fn person(parts: &Parts, headers: &HeaderMap) -> Result<PersonId, Problem> {
+    person_of(&*auth::token(parts, headers, &[Scope::Approver])?)
+}
+
+/// An approver's token without a person cannot be made; one that was stored so decides nothing.
+fn person_of(token: &Token) -> Result<PersonId, Problem> {
+    token.person_id.ok_or_else(|| {
+        Problem::new(Code::Forbidden, "this token names no person").with_field("person")
+    })
+}
+
+/// The approval after a change, with what happened to it.
+async fn kept(parts: &Parts, kept: Kept) -> Result<Json<Decided>, Problem> {
+    let history = parts.desk.history(kept.approval.id).await?;
     Ok(Json(Decided {
         approval: ApprovalView::new(&kept.approval, history),
         record: kept.recorded.into(),
@@ -124,6 +140,10 @@ impl From<DeskError> for Problem {
                 Ok(problem) => return problem,
                 Err(error) => DeskError::Decide(error),
             },
+            DeskError::Withdraw(status) => {
+                let problem = Self::new(Code::Conflict, error.to_string()).with_field("status");
+                return problem.with_received(status.as_str());
+            }
             other => other,
         };
         let detail = error.to_string();

@@ -8,9 +8,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gov_core::json::JsonError;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::{config::span, identity::AuthError};
+use crate::{
+    config::span,
+    identity::AuthError,
+    reason::{MAX_REASON_BYTES, ReasonError},
+};
 
 /// How much of what was received is repeated, in characters.
 const SHOWN: usize = 64;
@@ -201,14 +205,28 @@ impl From<JsonError> for Problem {
     }
 }
 
+impl From<ReasonError> for Problem {
+    fn from(error: ReasonError) -> Self {
+        let problem = Self::bad_field("reason", error.to_string());
+        match error {
+            ReasonError::Length(bytes) => {
+                let received = format_args!("{bytes} bytes");
+                problem.with_limit(MAX_REASON_BYTES as u64).with_received(received)
+            }
+            ReasonError::Control(_) => problem,
+        }
+    }
+}
+
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         Self::new(Code::Unauthenticated, error.to_string()).with_field("Authorization")
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+/// As the body of an answer, and inside one that is about several things.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (code, status, title) = self.code.parts();
         let wire = Wire {
             r#type: format!("urn:gov:problem:{code}"),
@@ -221,8 +239,15 @@ impl IntoResponse for Problem {
             received: self.received.as_deref(),
             decision: self.refusing.then_some("refuse"),
         };
+        wire.serialize(serializer)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (_, status, _) = self.code.parts();
         // A struct of texts and numbers always serialises.
-        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();

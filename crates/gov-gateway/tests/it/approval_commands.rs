@@ -7,20 +7,20 @@ use serde_json::Value;
 use crate::{check_door::ASKED, deciders::Deciding, process::Ran, terminal::Terminal};
 
 /// A server with an approval that waits, and a person's home.
-struct Desk {
-    it: Deciding,
-    home: tempfile::TempDir,
-    id: String,
+pub(crate) struct Desk {
+    pub(crate) it: Deciding,
+    pub(crate) home: tempfile::TempDir,
+    pub(crate) id: String,
 }
 
 impl Desk {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let it = Deciding::start("").await;
         let id = it.ask().await;
         Self { it, home: tempfile::tempdir().unwrap(), id }
     }
 
-    fn gov(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn gov(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gov"));
         command.env_clear().env("XDG_CONFIG_HOME", self.home.path());
         command.env("GOV_URL", format!("http://{}", self.it.it.address)).args(arguments);
@@ -28,7 +28,7 @@ impl Desk {
     }
 
     /// Runs it without a terminal.
-    async fn run(&self, command: Command) -> Ran {
+    pub(crate) async fn run(&self, command: Command) -> Ran {
         let mut command = command;
         // A session of its own has no terminal.
         let mut session = Command::new("setsid");
@@ -43,7 +43,7 @@ impl Desk {
     }
 
     /// Runs it at a terminal, where a person types each answer to what it asks.
-    async fn at_terminal(
+    pub(crate) async fn at_terminal(
         &self,
         command: Command,
         answers: &[(&str, &str)],
@@ -63,7 +63,7 @@ impl Desk {
         run.await.unwrap()
     }
 
-    async fn log_in(&self, token: &str) -> (i32, String, String, String) {
+    pub(crate) async fn log_in(&self, token: &str) -> (i32, String, String, String) {
         self.at_terminal(self.gov(&["login"]), &[("token for http://", token)]).await
     }
 }
@@ -171,6 +171,8 @@ async fn an_approvers_token_in_the_environment_is_refused_by_every_command() {
         &["approvals", "show", &it.id],
         &["approvals", "approve", &it.id],
         &["approvals", "reject", &it.id],
+        &["approvals", "cancel", &it.id],
+        &["approvals", "decide-all", "/dev/null"],
         &["approvals", "wait", &it.id],
         &["login"],
     ] {

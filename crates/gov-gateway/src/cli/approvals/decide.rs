@@ -1,25 +1,17 @@
 //! `gov approvals approve` and `reject`: a person's answer, asked for at the terminal.
 
-use std::{
-    fs::File,
-    io::{self, BufRead as _, BufReader, Write as _},
-};
-
 use clap::Args;
-use gov_core::{ApprovalId, text};
+use gov_core::{ApprovalId, Timestamp, text};
 use gov_escalation::approval::Verdict;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{At, get, show};
+use super::{At, get, show, terminal::Terminal};
 use crate::{
     cli::{Exit, Failure, Outcome, console, decider::Decider},
     client::{Reply, problem::Problem},
     offline,
 };
-
-/// The terminal of the process, whatever its standard streams are.
-const TERMINAL: &str = "/dev/tty";
 
 /// `gov approvals approve` and `gov approvals reject`.
 #[derive(Debug, Args)]
@@ -35,9 +27,9 @@ pub struct Decide {
 
 /// The approval after the decision, as far as it is shown.
 #[derive(Deserialize)]
-struct Decided {
+pub(super) struct Decided {
     status: String,
-    expires_at: Option<gov_core::Timestamp>,
+    expires_at: Option<Timestamp>,
     record: Record,
 }
 
@@ -76,49 +68,31 @@ impl Decide {
     }
 }
 
-/// The person before the screen.
-struct Terminal {
-    from: BufReader<File>,
-    to: File,
-}
-
-impl Terminal {
-    fn open() -> Result<Self, Failure> {
-        let open = || -> io::Result<Self> {
-            let to = File::options().write(true).open(TERMINAL)?;
-            Ok(Self { from: BufReader::new(File::open(TERMINAL)?), to })
-        };
-        open().map_err(|error| {
-            let what = "a decision is typed at a terminal, and there is none; decide in one, or on \
-                        the server's page";
-            Failure::because(Exit::Usage, what, error)
-        })
-    }
-
-    fn ask(&mut self, question: &str) -> Result<String, Failure> {
-        let failed = |error| Failure::because(Exit::NotJudged, "the terminal went away", error);
-        self.to.write_all(question.as_bytes()).and_then(|()| self.to.flush()).map_err(failed)?;
-        let mut typed = String::new();
-        self.from.read_line(&mut typed).map_err(failed)?;
-        Ok(typed.trim().to_owned())
+impl Decided {
+    /// In a line.
+    pub(super) fn line(&self, id: &str) -> String {
+        let until = self.expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
+        let (status, record) = (text::escape(&self.status), text::escape(&self.record.id));
+        let durability = text::escape(&self.record.durability);
+        format!("{id} is {status}{until}; record {record}, {durability}")
     }
 }
 
 /// What the server made of it: 403 and 409 are a judgement.
-fn said(id: ApprovalId, reply: &Reply) -> Result<String, Failure> {
+pub(super) fn said(id: ApprovalId, reply: &Reply) -> Result<String, Failure> {
     if reply.status == 200 {
-        let read = serde_json::from_slice(&reply.body);
-        let Decided { status, expires_at, record } = read
+        let decided: Decided = serde_json::from_slice(&reply.body)
             .map_err(|error| Failure::because(Exit::NotJudged, "the answer is not ours", error))?;
-        let until = expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
-        let (status, durability) = (text::escape(&status), text::escape(&record.durability));
-        let record = text::escape(&record.id);
-        return Ok(format!("{id} is {status}{until}; record {record}, {durability}"));
+        return Ok(decided.line(&id.to_string()));
     }
-    let problem = Problem::of(reply).to_string();
-    Err(match reply.status {
-        403 | 409 => Failure::new(Exit::JudgedNo, problem),
-        500.. => Failure::new(Exit::NotJudged, problem),
-        _ => Failure::new(Exit::Usage, problem),
-    })
+    Err(Failure::new(judged(reply.status), Problem::of(reply).to_string()))
+}
+
+/// The exit code of a problem.
+pub(super) fn judged(status: u16) -> Exit {
+    match status {
+        403 | 409 => Exit::JudgedNo,
+        500.. => Exit::NotJudged,
+        _ => Exit::Usage,
+    }
 }

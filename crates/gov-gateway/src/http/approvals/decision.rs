@@ -11,10 +11,15 @@ use crate::http::Problem;
 
 /// Reads `{"decision": "approve" | "reject", "digest", "comment"?}`.
 pub(super) fn parse(body: &[u8]) -> Result<Decision, Problem> {
-    let Value::Object(mut fields) = json::parse_value(body)? else {
+    let Value::Object(fields) = json::parse_value(body)? else {
         let detail = "the body must be an object with `decision` and `digest`";
         return Err(Problem::bad_field("body", detail));
     };
+    read(fields)
+}
+
+/// As [`parse`], of fields that are read already.
+pub(super) fn read(mut fields: Map<String, Value>) -> Result<Decision, Problem> {
     let verdict = verdict(&text(&mut fields, "decision")?.ok_or_else(|| missing("decision"))?)?;
     let digest = text(&mut fields, "digest")?.ok_or_else(|| missing("digest"))?;
     let digest: ActionDigest = digest.parse().map_err(|error| {
@@ -22,10 +27,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Decision, Problem> {
         Problem::bad_field("digest", format!("`digest`: {error}")).with_received(shown)
     })?;
     let comment = text(&mut fields, "comment")?;
-    if let Some(unknown) = fields.keys().next() {
-        let shown = gov_core::text::escape(unknown).into_owned();
-        return Err(Problem::bad_field(shown.clone(), format!("unknown field `{shown}`")));
-    }
+    nothing_else(&fields)?;
     if let Some(length) = comment.as_ref().map(String::len).filter(|it| *it > MAX_COMMENT_BYTES) {
         let detail = format!("`comment` must be at most {MAX_COMMENT_BYTES} bytes long");
         return Err(Problem::bad_field("comment", detail)
@@ -44,7 +46,16 @@ fn verdict(word: &str) -> Result<Verdict, Problem> {
     })
 }
 
-fn text(fields: &mut Map<String, Value>, field: &'static str) -> Result<Option<String>, Problem> {
+pub(super) fn nothing_else(fields: &Map<String, Value>) -> Result<(), Problem> {
+    let Some(unknown) = fields.keys().next() else { return Ok(()) };
+    let shown = gov_core::text::escape(unknown).into_owned();
+    Err(Problem::bad_field(shown.clone(), format!("unknown field `{shown}`")))
+}
+
+pub(super) fn text(
+    fields: &mut Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<String>, Problem> {
     match fields.remove(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -52,6 +63,6 @@ fn text(fields: &mut Map<String, Value>, field: &'static str) -> Result<Option<S
     }
 }
 
-fn missing(field: &'static str) -> Problem {
+pub(super) fn missing(field: &'static str) -> Problem {
     Problem::bad_field(field, format!("missing field `{field}`"))
 }
