@@ -223,6 +223,10 @@ kinds! {
     PersonChanged => "person.changed";
     /// A person may no longer decide.
     PersonDisabled => "person.disabled";
+    /// A person named who decides for them while they are away.
+    PersonStandInNamed => "person.stand_in_named";
+    /// A person decides for themselves again, before the time.
+    PersonStandInEnded => "person.stand_in_ended";
     /// A retention plan ran.
     RetentionPlanApplied => "retention.plan_applied";
     /// A legal hold was placed.
@@ -243,6 +247,10 @@ kinds! {
     AdminTailRestored => "admin.tail_restored";
     /// A rolled-back log was accepted by an operator.
     AdminRollbackAccepted => "admin.rollback_accepted";
+    /// Everything was halted: every check is refused.
+    AdminHalted => "admin.halted";
+    /// Checks are judged again.
+    AdminResumed => "admin.resumed";
     /// An access token was created.
     AdminTokenCreated => "admin.token_created";
     /// An access token was revoked.

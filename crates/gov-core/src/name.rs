@@ -156,6 +156,12 @@ impl RuleId {
     pub fn state_stale() -> Self {
         Self("state-stale".into())
     }
+
+    /// The rule of a refusal because everything is halted.
+    #[must_use]
+    pub fn halted() -> Self {
+        Self("halted".into())
+    }
 }
 
 #[cfg(test)]
