@@ -81,6 +81,7 @@
       return;
     }
     ahead = Date.parse(fresh.querySelector("[data-now]").dataset.now) - Date.now();
+    swap(live.querySelector("[data-part=halt]"), fresh.querySelector("[data-part=halt]"));
     swapAround(live.querySelector("[data-part=strip]"), fresh.querySelector("[data-part=strip]"));
     swap(live.querySelector("[data-part=count]"), fresh.querySelector("[data-part=count]"));
     const asked = merge("cards", fresh);

@@ -1,7 +1,8 @@
 //! The question behind every door: may this agent do this now?
 //!
 //! ```text
-//! request ─▶ agent known? ─▶ policy ─▶ allow, warn ────────────────────▶ event ──▶ answer
+//! request ─▶ halted? ─▶ agent known? ─▶ policy
+//!                                  ├─▶ allow, warn ────────────────────▶ event ──▶ answer
 //!                                  ├─▶ refuse ─────────────────────────▶ record ─▶ answer
 //!                                  └─▶ require_approval ─▶ release ─▶ held ──────▶ answer
 //!                                                             └─▶ used, once ────▶ answer
@@ -33,6 +34,7 @@ use crate::{
     config::RefusalDurability,
     events::Events,
     generation::Freshness,
+    identity::Halt,
     meters::Meters,
     policy::{Judgement, PolicyInput, PolicySet},
     registry::{Registry, RegistryError},
@@ -148,6 +150,8 @@ impl Gate {
         let fresh = self.freshness.is_fresh(now);
         let judgement = if !fresh {
             stale(self.policy_version())
+        } else if let Some(halt) = self.registry.directory().halt() {
+            halted(&halt, self.policy_version())
         } else if self.is_known(&request, now).await? {
             self.judge(&request, now)
         } else {
@@ -156,7 +160,7 @@ impl Gate {
         let answer = if judgement.decision.is_refusal() {
             let refused = self.refuse(&request, judgement.clone(), now).await?;
             // On record first; then no human is to be asked about it, or heard. That the state is
-            // stale says nothing about the action.
+            // stale, or all is halted, says nothing about the action.
             if fresh {
                 self.supersede(&request, &judgement).await;
             }
@@ -252,6 +256,11 @@ fn unknown_agent(version: Option<u64>) -> Judgement {
 fn stale(version: Option<u64>) -> Judgement {
     let reason = "what the servers share was not confirmed for 3 s, so nothing can be judged by it";
     refused(RuleId::state_stale(), reason, version)
+}
+
+fn halted(halt: &Halt, version: Option<u64>) -> Judgement {
+    let reason = format!("everything is halted since {}: {}", halt.halted_at, halt.reason);
+    refused(RuleId::halted(), &reason, version)
 }
 
 fn no_policy() -> Judgement {

@@ -10,6 +10,7 @@ pub mod console;
 mod decider;
 pub mod doctor;
 mod exit;
+pub mod halt;
 pub mod hook;
 pub mod ingest;
 pub mod init;
@@ -70,6 +71,10 @@ enum Command {
     Login(login::Login),
     /// Forget the token that `login` keeps.
     Logout(login::Logout),
+    /// Refuse every check from now on.
+    Halt(halt::Halt),
+    /// Judge checks again after a halt.
+    Resume(halt::Resume),
     /// Look for what is wrong with this installation.
     Doctor(doctor::Doctor),
     /// Answer a coding agent's hook: its JSON on standard input.
@@ -105,6 +110,8 @@ impl Cli {
             Command::Notify(it) => it.run(),
             Command::Login(it) => it.run(),
             Command::Logout(it) => it.run(),
+            Command::Halt(it) => it.run(),
+            Command::Resume(it) => it.run(),
             Command::Doctor(it) => it.run(),
             Command::Hook(it) => it.run(),
             Command::Install(it) => it.run(),

@@ -137,6 +137,15 @@ impl Client {
         self.send(Method::PUT, path, Some(json)).await
     }
 
+    /// Asks to take away what is at `path`, which begins with a slash.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] where no whole answer came; every status is an answer.
+    pub async fn delete(&self, path: &str) -> Result<Reply, ClientError> {
+        self.send(Method::DELETE, path, None).await
+    }
+
     async fn send(
         &self,
         method: Method,

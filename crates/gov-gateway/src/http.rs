@@ -26,6 +26,7 @@ mod buffer;
 mod check;
 mod dead_letters;
 mod guard;
+mod halt;
 mod healthz;
 pub mod listener;
 mod log;
@@ -37,6 +38,7 @@ mod people;
 mod policies;
 pub mod problem;
 mod readyz;
+mod stand_ins;
 mod tokens;
 mod whoami;
 
@@ -138,6 +140,9 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/tokens/{id}/revoke", post(tokens::revoke))
         .route("/v1/people", get(people::list).post(people::add))
         .route("/v1/people/{id}", post(people::change))
+        .route("/v1/people/{id}/stand-ins", post(stand_ins::name).delete(stand_ins::end))
+        .route("/v1/halt", get(halt::show).post(halt::halt))
+        .route("/v1/resume", post(halt::resume))
         .route("/v1/agents", get(agents::list))
         .route("/v1/agents/{id}/owners", put(agents::own))
         .route("/v1/policies", get(policies::list).post(policies::activate))

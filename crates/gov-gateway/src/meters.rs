@@ -64,6 +64,7 @@ impl Route {
             "/log" => Self::Log,
             _ if path.starts_with("/log/") => Self::Log,
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
+            "/v1/halt" | "/v1/resume" => Self::Policies,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
             _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,
             "/v1/whoami" | "/v1/people" | "/v1/agents" => Self::People,

@@ -1,5 +1,5 @@
-//! Changes of who may ask and who decides: tokens, agents and people, each with its row in the
-//! history.
+//! Changes of who may ask and who decides: tokens, agents, people and the halt, each with its row in
+//! the history.
 //!
 //! ```text
 //! change ─▶ store: one transaction with its row ─▶ memory ─▶ signed log ─▶ answer
@@ -10,18 +10,22 @@ use std::sync::Arc;
 use gov_core::{AgentId, Clock, Timestamp, TokenId, payload::SealError};
 
 mod agents;
+mod halts;
 mod new_token;
 mod people;
+mod stand_ins;
 mod tokens;
 mod view;
 
 pub use self::{
     agents::NewOwners,
+    halts::{HaltOutcome, HaltView},
     new_token::NewToken,
     people::{NewPerson, PersonChange},
+    stand_ins::NewStandIn,
     view::{
-        AgentList, AgentView, CreatedToken, List, Owner, PersonList, PersonView, TokenList,
-        TokenView,
+        AgentList, AgentView, CreatedToken, List, Owner, PersonList, PersonView, StandInView,
+        TokenList, TokenView,
     },
 };
 use crate::{
@@ -63,6 +67,12 @@ pub enum RegistryError {
     /// Another person is called so.
     #[error("there is a person `{}` already; choose another name", gov_core::text::escape(.0.as_str()))]
     NameTaken(PersonName),
+    /// They stand in from that very moment already.
+    #[error("`{}` stands in from that moment already", gov_core::text::escape(.0))]
+    StandsInAlready(String),
+    /// Nobody stands in for the person, so nothing ends.
+    #[error("nobody stands in for `{}`", gov_core::text::escape(.0.as_str()))]
+    NotAway(PersonName),
     /// There is no such agent.
     #[error(
         "no agent `{}`; it is registered when it first asks, or with `gov tokens create --scope agent --register`",

@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 mod approvals;
 mod error;
 mod events;
+mod halts;
 mod health;
 mod log;
 mod notifiers;
@@ -32,6 +33,7 @@ mod shipping;
 use self::{
     approvals::Approvals,
     events::EventWork,
+    halts::HaltHealth,
     health::PolicyHealth,
     log::Log,
     opened::{Begun, Opened, Who},
@@ -184,7 +186,7 @@ impl Server {
             policies: policies.clone(),
             generation: contents.generation,
         };
-        let health = health(&log, &event_work, &gate, &approvals, &sharing);
+        let health = health(&log, &event_work, &gate, &approvals, &directory, &sharing);
         let parts = Parts {
             gate,
             directory,
@@ -208,6 +210,7 @@ impl Server {
         let stop_tasks = CancellationToken::new();
         let upkeep = keep_meters(meters, Arc::clone(&clock), stop_tasks.clone());
         let mut tasks = sharing.start(store, memory, &stop_tasks);
+        tasks.push(halts::start(&parts.directory, &stop_tasks));
         tasks.extend([tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)]);
         Ok(Self {
             started: Started { address, data_dir, policy, log: log.describe(), admin_token },
@@ -347,10 +350,11 @@ fn health(
     event_work: &EventWork,
     gate: &Arc<Gate>,
     approvals: &Approvals,
+    directory: &Arc<Directory>,
     sharing: &Sharing,
 ) -> Arc<[Arc<dyn Health>]> {
-    let policy: Arc<dyn Health> = PolicyHealth::new(Arc::clone(gate));
-    [log.health(), event_work.health(), vec![policy], approvals.health(), sharing.health()]
+    let (policy, halt) = (vec![PolicyHealth::of(gate)], vec![HaltHealth::of(directory)]);
+    [log.health(), event_work.health(), policy, approvals.health(), halt, sharing.health()]
         .concat()
         .into()
 }

@@ -84,11 +84,12 @@ fn payload(
 }
 
 /// The reason as it may stay for ever. That of an action which cannot be judged tells about the
-/// action, so it goes into the payload only.
+/// action, and that of a halt is in somebody's own words: both go into the payload only, which can
+/// be erased.
 fn static_reason<'a>(decision: &Decision, reason: &'a str) -> &'a str {
-    if decision.rule_id() == Some(&RuleId::unparsable_action()) {
-        "the action cannot be judged"
-    } else {
-        reason
+    match decision.rule_id() {
+        Some(it) if *it == RuleId::unparsable_action() => "the action cannot be judged",
+        Some(it) if *it == RuleId::halted() => "everything is halted",
+        _ => reason,
     }
 }

@@ -191,8 +191,8 @@ impl Gate {
     /// After a refusal on record: no human is to be asked, or heard, about the action. The refusal
     /// stands, whatever becomes of this; the next one tries again.
     pub(super) async fn supersede(&self, request: &CheckRequest, judgement: &Judgement) {
-        // Neither is the policy's word about the action.
-        let other = [RuleId::unknown_agent(), RuleId::state_stale()];
+        // None of them is the policy's word about the action.
+        let other = [RuleId::unknown_agent(), RuleId::state_stale(), RuleId::halted()];
         let by_other = judgement.rule_id.as_ref().is_some_and(|it| other.contains(it));
         if judgement.policy_version == 0 || by_other {
             return;

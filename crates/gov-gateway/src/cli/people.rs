@@ -15,6 +15,8 @@ use crate::{
     registry::{NewPerson, PersonChange, PersonList, PersonView},
 };
 
+mod away;
+
 /// What the history calls a change on the files.
 const ACTOR: &str = "gov people";
 
@@ -31,6 +33,10 @@ pub enum People {
     Disable(Named),
     /// Let a disabled person decide again: their tokens are good again.
     Enable(Named),
+    /// Let another person decide while this one is away.
+    Away(away::Away),
+    /// Let nobody decide for this person any more.
+    Back(away::Back),
 }
 
 /// `gov people add`.
@@ -81,6 +87,8 @@ impl People {
             Self::List(at) => list(&at)?,
             Self::Set(it) => change(&it.name, &PersonChange::roles(&it.roles)?, &it.at)?,
             Self::Disable(it) => change(&it.name, &PersonChange::disabled(true), &it.at)?,
+            Self::Away(it) => it.run()?,
+            Self::Back(it) => it.run()?,
             Self::Enable(it) => change(&it.name, &PersonChange::disabled(false), &it.at)?,
         }
         Ok(Exit::Yes)
@@ -135,10 +143,15 @@ fn row(view: &PersonView) -> String {
     let roles: Vec<_> = view.roles.iter().map(|it| text::escape(it.as_str())).collect();
     let roles = if roles.is_empty() { "no roles".to_owned() } else { roles.join(", ") };
     let disabled = view.disabled_at.map(|it| format!("  disabled since {it}"));
+    let away = view.stand_ins.iter().map(|it| {
+        let name = it.name.as_ref().map_or_else(|| it.id.to_string(), ToString::to_string);
+        format!("  {} stands in from {} until {}", text::escape(&name), it.from, it.until)
+    });
     format!(
-        "{}  {}  {roles}{}",
+        "{}  {}  {roles}{}{}",
         view.id,
         text::escape(view.name.as_str()),
-        disabled.unwrap_or_default()
+        disabled.unwrap_or_default(),
+        away.collect::<String>()
     )
 }

@@ -60,7 +60,12 @@ impl From<RegistryError> for Problem {
             RegistryError::NoToken(_) | RegistryError::NoPerson(_) | RegistryError::NoAgent(_) => {
                 Self::new(Code::NotFound, detail).with_field("id")
             }
-            RegistryError::AlreadyRevoked(_) => Self::new(Code::Conflict, detail).with_field("id"),
+            RegistryError::AlreadyRevoked(_) | RegistryError::NotAway(_) => {
+                Self::new(Code::Conflict, detail).with_field("id")
+            }
+            RegistryError::StandsInAlready(_) => {
+                Self::new(Code::Conflict, detail).with_field("stand_in")
+            }
             RegistryError::NameTaken(_) => Self::new(Code::Conflict, detail).with_field("name"),
             RegistryError::NoRandomness(_) | RegistryError::Store(_) => {
                 tracing::error!(

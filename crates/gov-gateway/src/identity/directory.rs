@@ -8,14 +8,19 @@ use std::{
 use gov_core::{AgentId, PersonId, Role, Timestamp, TokenId};
 use gov_escalation::Roster;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
-use super::{Agent, Person, PersonName, Token, TokenSecret, roster};
+mod away;
+mod halting;
+
+use super::{Agent, Halt, Person, PersonName, StandIn, Token, TokenSecret, roster};
 use crate::store::{Edit, Effect};
 
-/// The tokens, agents and people that are known, shared by every door.
+/// The tokens, agents and people that are known, and whether all are halted; shared by every door.
 #[derive(Debug, Default)]
 pub struct Directory {
     known: RwLock<Known>,
+    halts: watch::Sender<Option<Halt>>,
 }
 
 /// Everyone that the database knows.
@@ -27,6 +32,11 @@ pub struct Identities {
     pub agents: Vec<Agent>,
     /// Every person, also the disabled ones.
     pub people: Vec<Person>,
+    /// Every period in which one decides for another, by person and time, also those that are
+    /// over by themselves; not those that somebody ended.
+    pub stand_ins: Vec<StandIn>,
+    /// The last halt, also one that ended.
+    pub halt: Option<Halt>,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +45,9 @@ struct Known {
     agents: HashMap<AgentId, Arc<Agent>>,
     people: HashMap<PersonId, Arc<Person>>,
     names: HashMap<PersonName, PersonId>,
+    // In order, as the database gives them.
+    stand_ins: Vec<StandIn>,
+    halt: Option<Halt>,
     /// The position of the last change that was made here.
     own: u64,
     /// Everyone who may decide; made when it is asked for, once for every change of them.
@@ -65,7 +78,8 @@ impl Directory {
     /// What the database holds.
     #[must_use]
     pub fn new(identities: Identities) -> Self {
-        Self { known: RwLock::new(identities.into()) }
+        let halts = watch::Sender::new(identities.halt.clone());
+        Self { known: RwLock::new(identities.into()), halts }
     }
 
     /// The token behind the text that a caller sent after `Bearer `.
@@ -205,6 +219,18 @@ impl Directory {
                     known.put_person(Person::clone(person).changed(roles, disabled, at));
                 }
             }
+            Effect::NameStandIn(it) => known.put_stand_in(it),
+            Effect::EndStandIns(id) => known.end_stand_ins(id, at),
+            Effect::Halt(halt) => {
+                known.halt = Some(halt);
+                self.tell(known.halt.as_ref());
+            }
+            Effect::Resume { .. } => {
+                if let Some(halt) = &mut known.halt {
+                    halt.resumed_at = Some(at);
+                }
+                self.tell(known.halt.as_ref());
+            }
             Effect::ActivatePolicy { .. } => (),
         }
     }
@@ -227,6 +253,7 @@ impl Directory {
             }
         }
         *known = fresh;
+        self.tell(known.halt.as_ref());
         true
     }
 
@@ -257,7 +284,8 @@ impl gov_escalation::Directory for Directory {
         let known = self.known.read();
         Arc::clone(known.roster.get_or_init(|| {
             let people = known.people.values().map(Arc::as_ref);
-            Arc::new(roster::of(people, known.agents.values().map(Arc::as_ref)))
+            let agents = known.agents.values().map(Arc::as_ref);
+            Arc::new(roster::of(people, agents, known.stand_ins.iter()))
         }))
     }
 }
@@ -295,6 +323,7 @@ impl From<Identities> for Known {
         identities.tokens.into_iter().for_each(|it| known.put_token(it));
         identities.agents.into_iter().for_each(|it| known.put_agent(it));
         identities.people.into_iter().for_each(|it| known.put_person(it));
+        (known.stand_ins, known.halt) = (identities.stand_ins, identities.halt);
         known
     }
 }

@@ -3,6 +3,7 @@
 use gov_core::{Health, HealthState, Timestamp};
 
 use super::{card::Card, row::Row, shown::Shown, time::TimeView};
+use crate::identity::Halt;
 
 /// How many requests are shown; the oldest of more.
 pub const MOST_CARDS: u32 = 50;
@@ -17,6 +18,8 @@ pub struct Live {
     pub now: TimeView,
     /// What the forms carry.
     pub csrf: String,
+    /// The halt that lasts.
+    pub halt: Option<HaltBanner>,
     /// Requests that wait for an answer, the most urgent first.
     pub cards: Listed<Card>,
     /// The last answers, the newest first.
@@ -25,6 +28,15 @@ pub struct Live {
     pub log: LogView,
     /// The parts of the server, as `/readyz` has them.
     pub parts: Vec<PartView>,
+}
+
+/// Everything is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HaltBanner {
+    /// Since when.
+    pub since: TimeView,
+    /// Why.
+    pub reason: Shown,
 }
 
 /// A list, or why there is none.
@@ -75,6 +87,12 @@ impl Live {
         } else {
             "ready"
         }
+    }
+}
+
+impl From<Halt> for HaltBanner {
+    fn from(halt: Halt) -> Self {
+        Self { since: halt.halted_at.into(), reason: Shown::line(&halt.reason) }
     }
 }
 

@@ -149,6 +149,8 @@ fn read_id(policy: &Policy) -> Result<RuleId, String> {
         RuleId::policy_error(),
         RuleId::unknown_agent(),
         RuleId::unparsable_action(),
+        RuleId::state_stale(),
+        RuleId::halted(),
     ];
     if own.contains(&id) || approvals::is_rule(&id) {
         return Err(format!("`@id(\"{id}\")` is one of gov's own rules; choose another"));

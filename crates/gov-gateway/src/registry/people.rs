@@ -106,7 +106,8 @@ impl Registry {
     /// Every person, also the disabled ones, by name.
     #[must_use]
     pub fn people(&self) -> PersonList {
-        PersonList::new(self.directory.people().iter().map(|it| PersonView::of(it)).collect())
+        let (now, people) = (self.clock.now(), self.directory.people());
+        PersonList::new(people.iter().map(|it| PersonView::of(it, &self.directory, now)).collect())
     }
 
     /// Adds a person; `actor` says in the history who did.
@@ -123,7 +124,7 @@ impl Registry {
         let NewPerson { name, roles } = new;
         let person =
             Person { id: PersonId::at(now), name, roles, created_at: now, disabled_at: None };
-        let view = PersonView::of(&person);
+        let view = PersonView::of(&person, &self.directory, now);
         let taken = RegistryError::NameTaken(person.name.clone());
         let position = self.apply(Effect::AddPerson(person), actor, now).await?.ok_or(taken)?;
         let record = LoggedWithin::record(self.log.as_ref(), position).await;
@@ -155,7 +156,7 @@ impl Registry {
         let position = position.ok_or_else(|| RegistryError::NoPerson(called.to_owned()))?;
         let person = self.directory.person(known.id).unwrap_or(known);
         let record = LoggedWithin::record(self.log.as_ref(), position).await;
-        Ok(Changed { view: PersonView::of(&person), record })
+        Ok(Changed { view: PersonView::of(&person, &self.directory, now), record })
     }
 
     pub(super) fn person(&self, called: &str) -> Result<Arc<Person>, RegistryError> {

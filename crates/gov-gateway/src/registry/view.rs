@@ -68,14 +68,38 @@ pub struct PersonView {
     /// Since when the person may not decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<Timestamp>,
+    /// Who decides for the person, in periods that are not over, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stand_ins: Vec<StandInView>,
+}
+
+/// Who decides for a person, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandInView {
+    /// Names the person in records.
+    pub id: PersonId,
+    /// What the person is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<PersonName>,
+    /// The first moment of it.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub until: Timestamp,
 }
 
 impl PersonView {
-    /// The person as they are now.
+    /// The person as they are at `now`, with their stand-ins as `directory` knows them.
     #[must_use]
-    pub fn of(person: &Person) -> Self {
+    pub fn of(person: &Person, directory: &Directory, now: Timestamp) -> Self {
         let Person { id, name, roles, created_at, disabled_at } = person.clone();
-        Self { id, name, roles, created_at, disabled_at }
+        let stand_ins = directory.stand_ins_of(id, now);
+        let stand_ins = stand_ins.into_iter().map(|it| StandInView {
+            id: it.stand_in_id,
+            name: directory.person(it.stand_in_id).map(|it| it.name.clone()),
+            from: it.from,
+            until: it.until,
+        });
+        Self { id, name, roles, created_at, disabled_at, stand_ins: stand_ins.collect() }
     }
 }
 

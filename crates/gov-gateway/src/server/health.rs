@@ -11,8 +11,8 @@ use crate::check::Gate;
 pub(super) struct PolicyHealth(Arc<Gate>);
 
 impl PolicyHealth {
-    pub(super) fn new(gate: Arc<Gate>) -> Arc<Self> {
-        Arc::new(Self(gate))
+    pub(super) fn of(gate: &Arc<Gate>) -> Arc<dyn Health> {
+        Arc::new(Self(Arc::clone(gate)))
     }
 }
 

@@ -12,10 +12,12 @@ use crate::identity::{Person, Scope, Token};
 
 mod changes;
 mod founding;
+mod halts;
 mod history;
 mod policies;
+mod stand_ins;
 
-pub(super) use self::{changes::*, founding::*, history::*, policies::*};
+pub(super) use self::{changes::*, founding::*, halts::*, history::*, policies::*, stand_ins::*};
 
 /// What a rule is about.
 type Store = Arc<dyn GatewayStore>;
@@ -31,6 +33,10 @@ macro_rules! for_each_rule {
         $rule!(who_is_disabled_twice_is_so_since_the_first_time);
         $rule!(the_last_owners_count);
         $rule!(a_token_is_revoked_once);
+        $rule!(a_stand_in_stays_until_somebody_ends_it);
+        $rule!(nobody_stands_in_for_themselves_for_nobody_or_for_no_time);
+        $rule!(what_is_halted_keeps_its_first_time_until_it_is_resumed);
+        $rule!(of_concurrent_halts_one_counts);
         $rule!(the_largest_version_is_active);
         $rule!(of_concurrent_activations_exactly_one_fits);
         $rule!(of_concurrent_foundings_one_founds_and_the_others_find);

@@ -6,7 +6,7 @@ use gov_core::{
 use serde_json::{Value, json};
 
 use super::{Change, StoredPolicy};
-use crate::identity::{Person, Token};
+use crate::identity::{Halt, Person, StandIn, Token};
 
 /// A change, and the row that tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,18 @@ pub enum Effect {
         roles: Option<Vec<Role>>,
         /// Whether the person may not decide, from now on.
         disabled: Option<bool>,
+    },
+    /// A person lets another decide for them; does not fit where that is so from the same moment.
+    NameStandIn(StandIn),
+    /// A person decides for themselves again, in every period that is not over; does not fit where
+    /// there is none.
+    EndStandIns(PersonId),
+    /// Every check is refused; does not fit where that is so.
+    Halt(Halt),
+    /// Checks are judged again; does not fit where nothing is halted.
+    Resume {
+        /// Why.
+        reason: String,
     },
     /// A policy becomes the active one; does not fit where its version is not the next one.
     ActivatePolicy {
@@ -86,6 +98,10 @@ impl Effect {
             Self::AddPerson(_) => AuditEventKind::PersonAdded,
             Self::ChangePerson { disabled: Some(true), .. } => AuditEventKind::PersonDisabled,
             Self::ChangePerson { .. } => AuditEventKind::PersonChanged,
+            Self::NameStandIn(_) => AuditEventKind::PersonStandInNamed,
+            Self::EndStandIns(_) => AuditEventKind::PersonStandInEnded,
+            Self::Halt(_) => AuditEventKind::AdminHalted,
+            Self::Resume { .. } => AuditEventKind::AdminResumed,
             Self::ActivatePolicy { again: false, .. } => AuditEventKind::PolicyActivated,
             Self::ActivatePolicy { again: true, .. } => AuditEventKind::PolicyRolledBack,
         }
@@ -95,7 +111,13 @@ impl Effect {
         match self {
             Self::AddToken(token) | Self::RevokeToken(token) => token.agent_id.as_ref(),
             Self::RegisterAgent(id) | Self::OwnAgent { id, .. } => Some(id),
-            Self::AddPerson(_) | Self::ChangePerson { .. } | Self::ActivatePolicy { .. } => None,
+            Self::AddPerson(_)
+            | Self::ChangePerson { .. }
+            | Self::NameStandIn(_)
+            | Self::EndStandIns(_)
+            | Self::Halt(_)
+            | Self::Resume { .. }
+            | Self::ActivatePolicy { .. } => None,
         }
     }
 
@@ -124,6 +146,16 @@ impl Effect {
             Self::ChangePerson { id, roles, disabled } => json!({
                 "person_id": id, "roles": roles, "disabled": disabled,
             }),
+            Self::NameStandIn(it) => json!({
+                "person_id": it.person_id,
+                "stand_in_id": it.stand_in_id,
+                "from": it.from,
+                "until": it.until,
+            }),
+            Self::EndStandIns(id) => json!({ "person_id": id }),
+            Self::Halt(Halt { reason, .. }) | Self::Resume { reason } => {
+                json!({ "reason": reason })
+            }
             Self::ActivatePolicy { policy, .. } => json!({
                 "name": policy.name, "sha256": Hex(&policy.about().sha256).to_string(),
             }),

@@ -10,11 +10,13 @@ use gov_core::{AgentId, Timestamp};
 use gov_store::migrations::{Component, Migration};
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction, postgres::PgRow};
 
+mod halt;
 mod history;
 mod identities;
 mod people;
 mod policies;
 mod runs;
+mod stand_ins;
 
 use super::{
     Change, Contents, Edit, Effect, Founding, FoundingOutcome, GatewayStore, HistoryRow,
@@ -37,6 +39,13 @@ pub static COMPONENT: Component = Component {
             what: "people, their roles and tokens, owners of agents",
             sql: include_str!("../../migrations/postgres/0002_people.sql"),
             min_reader: 1,
+        },
+        Migration {
+            version: 3,
+            what: "stand-ins, and the halt",
+            sql: include_str!("../../migrations/postgres/0003_stand_ins_and_halt.sql"),
+            // An older build would judge checks while everything is halted.
+            min_reader: 3,
         },
     ],
 };
@@ -78,6 +87,8 @@ impl GatewayStore for PgGatewayStore {
                 tokens: identities::tokens(&mut tx).await?,
                 agents: identities::agents(&mut tx).await?,
                 people: people::people(&mut tx).await?,
+                stand_ins: stand_ins::all(&mut tx).await?,
+                halt: halt::last(&mut tx).await?,
             },
             policy: policies::active(&mut tx).await?,
             generation: history::last(&mut tx).await?,
@@ -175,6 +186,10 @@ async fn apply(tx: &mut PgConnection, edit: &Edit) -> Result<Option<u64>, StoreE
             let disabled = disabled.map(|it| (it, change.at));
             people::change(tx, *id, roles.as_deref(), disabled).await?
         }
+        Effect::NameStandIn(it) => stand_ins::insert(tx, it).await?,
+        Effect::EndStandIns(id) => stand_ins::end(tx, *id, change.at).await?,
+        Effect::Halt(it) => halt::put(tx, it).await?,
+        Effect::Resume { .. } => halt::end(tx, change.at).await?,
         Effect::ActivatePolicy { policy, .. } => {
             let next = policies::next_version(tx).await? == policy.version;
             if next {

@@ -11,11 +11,13 @@ use gov_store::{
 };
 use rusqlite::{Connection, Row};
 
+mod halt;
 mod history;
 mod identities;
 mod people;
 mod policies;
 mod runs;
+mod stand_ins;
 
 pub(crate) use self::{
     identities::identities,
@@ -41,6 +43,13 @@ pub static COMPONENT: Component = Component {
             what: "people, their roles and tokens, owners of agents",
             sql: include_str!("../../migrations/sqlite/0002_people.sql"),
             min_reader: 1,
+        },
+        Migration {
+            version: 3,
+            what: "stand-ins, and the halt",
+            sql: include_str!("../../migrations/sqlite/0003_stand_ins_and_halt.sql"),
+            // An older build would judge checks while everything is halted.
+            min_reader: 3,
         },
     ],
 };
@@ -180,6 +189,10 @@ fn apply(db: &Connection, edit: &Edit) -> Result<Option<u64>, StoreError> {
             let disabled = disabled.map(|it| (it, change.at));
             people::change(db, *id, roles.as_deref(), disabled)?
         }
+        Effect::NameStandIn(it) => stand_ins::insert(db, it)?,
+        Effect::EndStandIns(id) => stand_ins::end(db, *id, change.at)?,
+        Effect::Halt(it) => halt::put(db, it)?,
+        Effect::Resume { .. } => halt::end(db, change.at)?,
         Effect::ActivatePolicy { policy, .. } => {
             let next = policies::next_version(db)? == policy.version;
             if next {

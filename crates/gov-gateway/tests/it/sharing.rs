@@ -156,6 +156,28 @@ async fn what_one_server_changes_is_in_force_at_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
+    let Some(shared) = Shared::new().await else { return };
+    let (a, b) = (shared.server("").await, shared.server("").await);
+    let admin = a.admin.clone().unwrap();
+    let (_, agent) = a.token(&admin).await;
+    let asked = async || b.check(&agent, ALLOWED).await;
+    until("the new token counts there", asked, |(status, _)| *status == 200).await;
+    let (_, first) = a.ask("POST /v1/halt", &admin, r#"{"reason":"smoke"}"#).await;
+    assert_eq!(a.check(&agent, ALLOWED).await.1["rule_id"], "halted", "its own counts at once");
+    until("the halt counts there", asked, |(_, json)| json["rule_id"] == "halted").await;
+    let (_, second) = b.ask("POST /v1/halt", &admin, r#"{"reason":"more smoke"}"#).await;
+    assert_eq!((&second["changed"], &second["halted_at"]), (&json!(false), &first["halted_at"]));
+    let (_, resumed) = b.ask("POST /v1/resume", &admin, r#"{"reason":"a toaster"}"#).await;
+    assert_eq!((&resumed["halted"], &resumed["changed"]), (&json!(false), &json!(true)));
+    let asked = async || a.check(&agent, ALLOWED).await;
+    until("it goes on there", asked, |(_, json)| json["decision"] == "allow").await;
+    for server in [a, b] {
+        assert_eq!(server.stop().await, Ended::Clean);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_cannot_ask_refuses_as_stale_and_goes_on_by_itself() {
     let Some(shared) = Shared::new().await else { return };
     let it = shared.server("durability.refuse = \"spooled\"").await;

@@ -32,7 +32,9 @@ async fn who_is_alive_and_ready_says_so_without_a_token() {
             "log_follower",
             "policy",
             "escalation",
-            "escalation-audit"
+            "notifications",
+            "escalation-audit",
+            "halt"
         ]
     );
     // The copy lies beside the log in this test, and says what to do about it.

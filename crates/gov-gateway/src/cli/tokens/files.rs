@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gov_core::{SystemClock, Timestamp};
+use gov_core::{Clock as _, SystemClock, Timestamp};
 
 use crate::{
     cli::{Exit, Failure, Places},
@@ -31,7 +31,8 @@ pub(in crate::cli) fn with_registry<T>(
 /// Reads the people without the lock.
 pub(in crate::cli) fn people(places: &Places) -> Result<PersonList, Failure> {
     let directory = Directory::new(identities(places)?);
-    Ok(PersonList::new(directory.people().iter().map(|it| PersonView::of(it)).collect()))
+    let (now, people) = (SystemClock.now(), directory.people());
+    Ok(PersonList::new(people.iter().map(|it| PersonView::of(it, &directory, now)).collect()))
 }
 
 /// Reads the agents without the lock.

@@ -35,6 +35,7 @@ pub(super) async fn live(parts: &Parts, visitor: &Visitor) -> Live {
     Live {
         now: now.into(),
         csrf: visitor.csrf.to_text(),
+        halt: parts.directory.halt().map(Into::into),
         cards: match waiting {
             Some((approvals, more)) => {
                 let card = |it| card(parts, it, now, visitor).listed();

@@ -141,3 +141,49 @@ fn an_agent_has_the_owners_that_were_put_last() {
     directory.put_agent(agent(Vec::new()));
     assert_eq!((directory.owners_of(&id), directory.agents().len()), (Vec::new(), 1));
 }
+
+#[test]
+fn a_stand_in_counts_in_its_period_and_while_both_may_decide() {
+    let clock = ManualClock::default();
+    let now = clock.now();
+    let ann = person(now, "Ann");
+    let bob = person(now + Duration::from_millis(1), "Bob");
+    let (from, until) = (now + Duration::from_secs(1), now + Duration::from_secs(3));
+    let it = StandIn { person_id: ann.id, stand_in_id: bob.id, from, until };
+    let people = vec![ann.clone(), bob.clone()];
+    let stand_ins = vec![it];
+    let directory = Directory::new(Identities { people, stand_ins, ..Identities::default() });
+    for (at, counts) in [(now, false), (from, true), (from + Duration::from_secs(1), true)] {
+        assert_eq!(directory.stand_ins_at(at), if counts { vec![it] } else { Vec::new() }, "{at}");
+    }
+    assert_eq!(directory.stand_ins_at(until), [], "the first moment after it");
+    assert_eq!(directory.stand_ins_of(ann.id, now), [it], "it lies ahead");
+    assert_eq!(directory.stand_ins_of(ann.id, until), []);
+    for disabled in [ann, bob] {
+        directory.put_person(Person { disabled_at: Some(now), ..disabled.clone() });
+        assert_eq!(directory.stand_ins_at(from), [], "{} may not decide", disabled.name.as_str());
+        directory.put_person(disabled);
+    }
+    assert_eq!(directory.stand_ins_at(from), [it]);
+}
+
+#[test]
+fn who_listens_hears_of_a_halt_and_of_its_end_once_each() {
+    let now = ManualClock::default().now();
+    let directory = Directory::default();
+    let mut halts = directory.halts();
+    let halt = Halt { halted_at: now, reason: "smoke".into(), who: "tok".into(), resumed_at: None };
+    directory.put_halt(halt.clone());
+    assert!(halts.has_changed().unwrap());
+    assert_eq!(*halts.borrow_and_update(), Some(halt.clone()));
+    // The same one again, from the store.
+    let known = Identities { halt: Some(halt.clone()), ..Identities::default() };
+    assert!(directory.replace(known, 1));
+    directory.put_halt(Halt { who: "other".into(), ..halt.clone() });
+    assert!(!halts.has_changed().unwrap(), "the first one stays");
+    let ended = Halt { resumed_at: Some(now), ..halt };
+    let known = Identities { halt: Some(ended.clone()), ..Identities::default() };
+    assert!(directory.replace(known, 2));
+    assert_eq!(*halts.borrow_and_update(), Some(ended));
+    assert_eq!(directory.halt(), None);
+}

@@ -70,6 +70,7 @@ fn home(approval: &Approval, event: &AuditEvent) -> String {
         live: Live {
             now: now.into(),
             csrf: "c0ffee".to_owned(),
+            halt: None,
             cards: Listed::Items { items: vec![card], more: false },
             rows: Listed::Items { items: vec![row], more: false },
             log: LogView::new("example.org/gov/e1", 1204, Some(now)),

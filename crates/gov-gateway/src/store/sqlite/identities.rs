@@ -3,7 +3,7 @@
 use gov_core::{AgentId, PersonId, Timestamp, TokenId, id::uuid::Uuid};
 use rusqlite::{Connection, Row, params};
 
-use super::{name, people, some_time, time};
+use super::{halt, name, people, some_time, stand_ins, time};
 use crate::{
     identity::{Agent, Identities, Token},
     store::StoreError,
@@ -11,7 +11,13 @@ use crate::{
 
 /// Everyone who is known.
 pub(crate) fn identities(db: &Connection) -> Result<Identities, StoreError> {
-    Ok(Identities { tokens: tokens(db)?, agents: agents(db)?, people: people::people(db)? })
+    Ok(Identities {
+        tokens: tokens(db)?,
+        agents: agents(db)?,
+        people: people::people(db)?,
+        stand_ins: stand_ins::all(db)?,
+        halt: halt::last(db)?,
+    })
 }
 
 /// Adds a token.

@@ -145,10 +145,10 @@ pub(super) fn owners(db: &Connection) -> Result<HashMap<AgentId, Vec<PersonId>>,
     Ok(owners)
 }
 
-fn person_id(row: &Row<'_>, index: usize) -> Result<PersonId, StoreError> {
+pub(super) fn person_id(row: &Row<'_>, index: usize) -> Result<PersonId, StoreError> {
     Ok(PersonId::from_uuid(Uuid::from_bytes(row.get(index)?)))
 }
 
-fn bytes(id: PersonId) -> [u8; 16] {
+pub(super) fn bytes(id: PersonId) -> [u8; 16] {
     id.as_uuid().into_bytes()
 }
