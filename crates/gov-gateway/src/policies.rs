@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use gov_core::Clock;
-use gov_escalation::chain::Chain;
+use gov_escalation::{Roster, chain::Chain};
 
 mod error;
 mod view;
@@ -21,7 +21,11 @@ pub use self::{
 use crate::{
     check::Gate,
     logged::{Changed, LoggedWithin},
-    policy::{PolicySet, normalise::Protected},
+    policy::{
+        PolicyError, PolicySet,
+        chains::{unknown, unknown_or_unstaffed},
+        normalise::Protected,
+    },
     store::{Edit, Effect, GatewayStore, StoredPolicy},
 };
 
@@ -135,7 +139,9 @@ impl Policies {
         again: bool,
         actor: &str,
     ) -> Result<u64, PoliciesError> {
-        let compiled = self.compile(&policy).await?;
+        // Whoever goes back to an earlier text may do so whoever is there.
+        let people = if again { None } else { Some(self.store.contents().await?.identities) };
+        let compiled = self.compile(&policy, people.map(|it| it.roster())).await?;
         let at = policy.activated_at;
         let edit = Edit::new(Effect::ActivatePolicy { policy, again }, actor, at);
         let applied = self.store.apply(edit.map_err(PoliciesError::store)?).await;
@@ -154,7 +160,7 @@ impl Policies {
     ///
     /// [`PoliciesError::Text`]: it does not compile here, or asks a chain that is not configured.
     pub async fn judge_by(&self, policy: &StoredPolicy) -> Result<(), PoliciesError> {
-        let compiled = self.compile(policy).await?;
+        let compiled = self.compile(policy, None).await?;
         self.put_in_force(compiled);
         Ok(())
     }
@@ -165,13 +171,24 @@ impl Policies {
         self.live.as_ref().and_then(|it| it.gate.policy_version())
     }
 
-    async fn compile(&self, policy: &StoredPolicy) -> Result<PolicySet, PoliciesError> {
+    /// With `people`, the chains that it asks must be such as these can satisfy.
+    async fn compile(
+        &self,
+        policy: &StoredPolicy,
+        people: Option<Roster>,
+    ) -> Result<PolicySet, PoliciesError> {
         let (text, version) = (policy.text.clone(), policy.version);
         let chains = Arc::clone(&self.chains);
         let compiling = tokio::task::spawn_blocking(move || {
             let compiled = PolicySet::compile(&text, version)?;
             let known: Vec<_> = chains.keys().map(String::as_str).collect();
-            compiled.check_chains(&text, &known).map(|()| compiled)
+            match people {
+                Some(people) => {
+                    compiled.check_chains(&text, &unknown_or_unstaffed(&chains, &people))
+                }
+                None => compiled.check_chains(&text, &unknown(&known)),
+            }?;
+            Ok::<_, PolicyError>(compiled)
         });
         Ok(compiling.await.map_err(PoliciesError::store)??)
     }

@@ -9,6 +9,7 @@
 //! Start reading at [`PolicySet::judge`]; what an action is seen as stands in [`normalise`].
 
 mod bounds;
+pub mod chains;
 mod compile;
 mod error;
 pub mod normalise;
@@ -20,6 +21,7 @@ mod set;
 pub mod starter;
 
 pub use self::{
+    chains::ChainFault,
     error::PolicyError,
     normalise::Protected,
     outline::{RuleOutline, outline},

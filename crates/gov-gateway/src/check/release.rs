@@ -164,17 +164,17 @@ impl Gate {
         judgement: &Judgement,
     ) -> Result<bool, CheckError> {
         let Some(asked) = asked else { return Ok(false) };
+        let version = judgement.policy_version;
+        if asked.digest != approval.request.digest {
+            // What it was good for is another thing now: in one session, or in all.
+            let reason = "the active policy asks another chain";
+            self.desk.supersede(approval.id, version, reason).await?;
+            return Ok(true);
+        }
         if approval.holds_under(asked.chain) {
             return Ok(false);
         }
-        let version = judgement.policy_version;
-        if asked.digest == approval.request.digest {
-            return Ok(self.desk.reopen(approval.id, asked.chain, version).await?);
-        }
-        // What it was good for is another thing now: in one session, or in all.
-        let reason = "the active policy asks another chain";
-        self.desk.supersede(approval.id, version, reason).await?;
-        Ok(true)
+        Ok(self.desk.reopen(approval.id, asked.chain, version).await?)
     }
 
     async fn use_up(

@@ -39,6 +39,14 @@ pub struct Identities {
     pub halt: Option<Halt>,
 }
 
+impl Identities {
+    /// Everyone who may decide about approvals.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        roster::of(self.people.iter(), self.agents.iter(), self.stand_ins.iter())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Known {
     tokens: HashMap<TokenId, Arc<Token>>,

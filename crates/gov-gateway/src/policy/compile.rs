@@ -6,7 +6,7 @@ use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
 use super::{
-    PolicyError, bounds,
+    ChainFault, PolicyError, bounds,
     error::position,
     reads::Reads,
     rule::{Outcome, Rule},
@@ -49,28 +49,22 @@ pub(super) fn compile(text: &str) -> Result<Compiled, PolicyError> {
     })
 }
 
-/// Finds the first policy in the text whose chain is none of `known`.
+/// Finds the first policy in the text whose chain has a fault.
 pub(super) fn check_chains(
     text: &str,
     policies: &cedar_policy::PolicySet,
     rules: &HashMap<PolicyId, Rule>,
-    known: &[&str],
+    fault: ChainFault<'_>,
 ) -> Result<(), PolicyError> {
     let asks = |it: &Rule| it.outcome == Outcome::RequireApproval;
     let problem = |(id, rule): (&PolicyId, &Rule)| {
-        let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
-        let said = format!(
-            "`{}`: `@chain(\"{chain}\")` is not configured; known are {}; add `[chains.{chain}]` to \
-             the configuration, or name one of these",
-            rule.id,
-            known.join(", "),
-            chain = rule.chain
-        );
+        let fault = fault(&rule.chain)?;
+        let said = format!("`{}`: `@chain(\"{}\")` {fault}", rule.id, rule.chain);
         Some(annotation(text, &policies.policy(id)?.to_cedar()?, &said))
     };
     rules
         .iter()
-        .filter(|(_, rule)| asks(rule) && !known.contains(&rule.chain.as_str()))
+        .filter(|(_, rule)| asks(rule))
         .filter_map(problem)
         .min_by_key(PolicyError::place)
         .map_or(Ok(()), Err)
@@ -160,7 +154,7 @@ fn said(error: &dyn Diagnostic) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::chains, *};
 
     #[test]
     fn a_chain_that_is_not_configured_is_refused_at_the_first_policy_that_asks_it() {
@@ -171,7 +165,7 @@ mod tests {
              @id(\"x\") {asks} @chain(\"ops\") permit {rest}"
         );
         let Compiled { policies, rules, .. } = compile(&text).unwrap();
-        let said = |known: &[&str]| check_chains(&text, &policies, &rules, known);
+        let said = |known: &[&str]| check_chains(&text, &policies, &rules, &chains::unknown(known));
         assert_eq!(said(&["default", "ops", "prod"]), Ok(()));
         let message = said(&["default", "ops"]).unwrap_err().to_string();
         let wanted = "line 1, column 1: `z`: `@chain(\"prod\")` is not configured; known are \

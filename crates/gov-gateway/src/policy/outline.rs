@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    PolicyError,
+    ChainFault, PolicyError,
     compile::{Compiled, check_chains, compile},
     rule::Outcome,
 };
@@ -20,16 +20,18 @@ pub struct RuleOutline {
     pub chain: Option<String>,
 }
 
-/// Compiles `text` and says what it holds, by id; where `chains` are given, those that it asks must
-/// be among them.
+/// Compiles `text` and says what it holds, by id; none of the chains that it asks may have a fault.
 ///
 /// # Errors
 ///
 /// [`PolicyError`]: the text cannot be activated.
-pub fn outline(text: &str, chains: Option<&[&str]>) -> Result<Vec<RuleOutline>, PolicyError> {
+pub fn outline(
+    text: &str,
+    chains: Option<ChainFault<'_>>,
+) -> Result<Vec<RuleOutline>, PolicyError> {
     let Compiled { policies, rules, .. } = compile(text)?;
-    if let Some(known) = chains {
-        check_chains(text, &policies, &rules, known)?;
+    if let Some(fault) = chains {
+        check_chains(text, &policies, &rules, fault)?;
     }
     let mut rules: Vec<_> = rules
         .into_values()
@@ -45,7 +47,7 @@ pub fn outline(text: &str, chains: Option<&[&str]>) -> Result<Vec<RuleOutline>, 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::chains::unknown, *};
 
     #[test]
     fn a_text_is_outlined_by_id_with_the_outcome_of_each_rule() {
@@ -59,7 +61,7 @@ mod tests {
         assert_eq!(shown, ["a require_approval", "b warn", "c refuse", "d allow"]);
         let chains: Vec<_> = outlined.iter().filter_map(|it| it.chain.as_deref()).collect();
         assert_eq!(chains, ["default"]);
-        assert_eq!(outline(&text, Some(&["default"])), Ok(outlined));
-        assert!(outline(&text, Some(&["prod"])).is_err());
+        assert_eq!(outline(&text, Some(&unknown(&["default"]))), Ok(outlined));
+        assert!(outline(&text, Some(&unknown(&["prod"]))).is_err());
     }
 }

@@ -7,7 +7,7 @@ use gov_core::{AgentAction, AgentId, Decision, RuleId, SessionId, TeamId, Timest
 use serde_json::Value;
 
 use super::{
-    PolicyError,
+    ChainFault, PolicyError,
     compile::{self, Compiled},
     normalise::{self, Protected, Unparsable},
     reads::Reads,
@@ -67,13 +67,13 @@ impl PolicySet {
         Ok(Self { version, protected, authorizer, policies, rules, reads })
     }
 
-    /// Whether every chain that a policy asks is one of `known`; `text` is what was compiled.
+    /// Whether no chain that a policy asks has a fault; `text` is what was compiled.
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Annotation`] for the first policy whose `@chain` is not configured.
-    pub fn check_chains(&self, text: &str, known: &[&str]) -> Result<(), PolicyError> {
-        compile::check_chains(text, &self.policies, &self.rules, known)
+    /// [`PolicyError::Annotation`] for the first policy whose `@chain` has one.
+    pub fn check_chains(&self, text: &str, fault: ChainFault<'_>) -> Result<(), PolicyError> {
+        compile::check_chains(text, &self.policies, &self.rules, fault)
     }
 
     /// The same policy, knowing where gov itself really lives and listens.

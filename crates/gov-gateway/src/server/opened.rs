@@ -130,7 +130,9 @@ impl Begun {
             Founded::HasPolicy { .. } | Founded::PolicyLost => None,
         };
         let contents = store.contents().await?;
-        let policy = Loaded::load(contents.policy.as_ref(), &config.chains, who.address, data_dir)?;
+        let (chains, people) = (&config.chains, contents.identities.roster());
+        let policy =
+            Loaded::load(contents.policy.as_ref(), chains, &people, who.address, data_dir)?;
         if run::begin(store, who.node, boot_id()?, now, missing_bound()).await? {
             warn!("the machine went down in the last run; `audit.gap` bounds what may be missing");
         }

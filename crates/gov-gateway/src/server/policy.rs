@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use gov_escalation::chain::Chain;
+use gov_escalation::{Roster, chain::Chain};
+use tracing::warn;
 
 use super::StartError;
 use crate::{
     check::Gate,
     data_dir::DataDir,
-    policy::{PolicySet, normalise::Protected},
+    policy::{
+        PolicySet,
+        chains::{unknown, unknown_or_unstaffed},
+        normalise::Protected,
+    },
     store::StoredPolicy,
 };
 
@@ -26,6 +31,7 @@ impl Loaded {
     pub(super) fn load(
         stored: Option<&StoredPolicy>,
         chains: &BTreeMap<String, Chain>,
+        people: &Roster,
         address: SocketAddr,
         data_dir: &DataDir,
     ) -> Result<Self, StartError> {
@@ -36,8 +42,12 @@ impl Loaded {
         };
         let known: Vec<_> = chains.keys().map(String::as_str).collect();
         let compiled = PolicySet::compile(text, *version)
-            .and_then(|it| it.check_chains(text, &known).map(|()| it))
+            .and_then(|it| it.check_chains(text, &unknown(&known)).map(|()| it))
             .map_err(|source| StartError::Policy { version: *version, source })?;
+        // Whoever is missing can be added only while the server runs.
+        if let Err(problem) = compiled.check_chains(text, &unknown_or_unstaffed(chains, people)) {
+            warn!(%problem, "what the policy asks people about is answered by nobody");
+        }
         let set = Some(compiled.with_protected(protected.clone()));
         Ok(Self { name: (name.clone(), *version), protected, set })
     }

@@ -27,6 +27,28 @@ async fn a_policy_that_asks_an_unknown_chain_is_refused_and_changes_nothing() {
     assert_eq!(it.post("/v1/policies", &it.admin, &body).await.status, 201);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_asks_people_who_are_not_there_is_refused_until_they_are() {
+    let it = Running::start("[[chains.prod.rungs]]\nroles = [\"ops\"]\nquorum = 2\n").await;
+    let body = json!({ "text": ASKS }).to_string();
+    for (name, missing) in
+        [("ann", "nobody is there who may answer"), ("ben", "it needs 2 people"), ("", "")]
+    {
+        let reply = it.post("/v1/policies", &it.admin, &body).await;
+        if missing.is_empty() {
+            assert_eq!(reply.status, 201);
+            continue;
+        }
+        let (status, code, _, json) = reply.problem();
+        assert_eq!((status, &*code), (422, "bad-field"));
+        let detail = json["detail"].as_str().unwrap();
+        let wanted = "line 4, column 1: `prod`: `@chain(\"prod\")` would only ever time out";
+        assert!(detail.starts_with(wanted) && detail.contains(missing), "{detail}");
+        let person = json!({"name": name, "roles": ["ops"]}).to_string();
+        assert_eq!(it.post("/v1/people", &it.admin, &person).await.status, 201);
+    }
+}
+
 #[test]
 fn on_the_files_too_a_policy_asks_only_chains_that_are_configured() {
     let place = Place::new();

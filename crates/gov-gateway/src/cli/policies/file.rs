@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     cli::{Exit, Failure, Outcome, Places, console, target::json_line},
-    policy::{PolicyError, RuleOutline, outline},
+    policy::{ChainFault, PolicyError, RuleOutline, chains::unknown, outline},
 };
 
 /// `gov policies check`.
@@ -33,7 +33,9 @@ impl Check {
     pub(super) fn run(self) -> Outcome {
         let chains = self.chains()?;
         let known: Option<Vec<_>> = chains.as_ref().map(|it| it.keys().map(|it| &**it).collect());
-        match outline(&read(&self.file)?, known.as_deref()) {
+        let unknown = known.as_deref().map(unknown);
+        let fault = unknown.as_ref().map(|it| it as ChainFault<'_>);
+        match outline(&read(&self.file)?, fault) {
             Ok(rules) => {
                 if self.json {
                     json_line(&json!({ "valid": true, "rules": rules }))?;
