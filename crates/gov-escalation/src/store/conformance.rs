@@ -102,6 +102,7 @@ macro_rules! for_each_rule {
         $rule!(a_stand_in_votes_in_the_right_of_who_named_them_and_both_are_kept);
         $rule!(a_right_counts_once_be_it_used_by_its_owner_or_by_a_stand_in);
         $rule!(nobody_votes_about_their_own_agent_nor_through_a_stand_in);
+        $rule!(a_person_counts_once_for_however_many_they_stand_in);
         $rule!(who_is_not_asked_or_not_known_changes_nothing);
         $rule!(of_the_last_voters_at_once_exactly_one_approves);
         $rule!(a_vote_counts_on_later_rungs_that_admit_its_person);

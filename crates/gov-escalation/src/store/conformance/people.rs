@@ -11,7 +11,7 @@ const PEOPLE: [(&str, &[&str]); 9] = [
     ("sec", &["security"]),
     ("both", &["security", "ops"]),
     ("lead", &["lead"]),
-    // Owns the agent `coder`.
+    // Owns the agent `coder`, and acts for cem.
     ("owner", &["ops", "lead"]),
     // Acts for ann and for the owner, and may decide nothing alone.
     ("temp", &[]),
@@ -39,9 +39,15 @@ pub fn roster() -> Arc<Roster> {
     Arc::new(Roster {
         members: PEOPLE.iter().map(|(name, names)| (person(name), roles(names))).collect(),
         owners: [("coder".parse().unwrap(), vec![person("owner")])].into(),
-        stand_ins: [("temp", "owner"), ("temp", "ann"), ("deputy", "ann"), ("deputy", "bob")]
-            .map(for_whom)
-            .to_vec(),
+        stand_ins: [
+            ("temp", "owner"),
+            ("temp", "ann"),
+            ("deputy", "ann"),
+            ("deputy", "bob"),
+            ("owner", "cem"),
+        ]
+        .map(for_whom)
+        .to_vec(),
     })
 }
 

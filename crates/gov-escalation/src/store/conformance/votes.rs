@@ -110,6 +110,21 @@ pub async fn nobody_votes_about_their_own_agent_nor_through_a_stand_in(store: &d
         }
     }
     assert_eq!(vote(store, id, "lead", Verdict::Approve, now).await.status, Status::Approved);
+    // Nor in the right of somebody else, which would count.
+    let id = ask_about(store, 2, quorum(1), now).await;
+    let yes = |name| said(Verdict::Approve, 2, person(name), roster(), None);
+    assert_eq!(refused(store, id, yes("owner"), now).await, Refusal::OwnsAgent);
+    assert_eq!(done(store, id, yes("cem"), now).await.status, Status::Approved);
+}
+
+/// Though each right would count, it is one person who has thought about it.
+pub async fn a_person_counts_once_for_however_many_they_stand_in(store: &dyn Backend) {
+    let now = ManualClock::default().now();
+    let id = ask(store, quorum(2), now).await;
+    assert_eq!(vote(store, id, "deputy", Verdict::Approve, now).await.status, Status::Pending);
+    let again = refused(store, id, by("deputy", Verdict::Approve), now).await;
+    assert_eq!(again, Refusal::VotedBefore);
+    assert_eq!(vote(store, id, "bob", Verdict::Approve, now).await.status, Status::Approved);
 }
 
 /// The store judges by the rungs that it has, whatever the caller has seen.
