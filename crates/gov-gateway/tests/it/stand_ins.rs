@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     approval_commands::Desk,
+    check_door::ASKED,
     deciders::Deciding,
     http::{self, Reply},
     process::Place,
@@ -50,6 +51,26 @@ async fn a_person_names_who_decides_for_them_and_comes_back() {
     let (status, _, field, json) = end(&it, "Ann", &it.ann).await.problem();
     assert_eq!((status, &*field), (409, "id"), "{json}");
     assert!(json["detail"].as_str().unwrap().contains("nobody stands in for `Ann`"), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stands_in_decides_in_that_right_and_no_longer_than_that() {
+    let it =
+        Deciding::start("[chains.default]\n[[chains.default.rungs]]\nroles = [\"ops\"]\n").await;
+    let id = it.ask().await;
+    assert_eq!(it.decide(&id, &it.bob, "approve").await.status, 403);
+    let body = json!({"stand_in": "Bob", "until": LATER});
+    assert_eq!(name(&it, "Ann", &it.ann, &body).await.status, 201);
+    assert_eq!(it.decide(&id, &it.bob, "approve").await.status, 200);
+    let approval = it.approval(&id).await;
+    assert_eq!(approval["votes"][0]["seat"], json!(it.ann_id), "{approval}");
+    assert_ne!(approval["votes"][0]["person"], json!(it.ann_id), "both are named");
+
+    assert_eq!(end(&it, "Ann", &it.ann).await.status, 200);
+    let next = it.it.check_command(ASKED).await.json();
+    assert_eq!(next["decision"], "allow", "what was approved is used: {next}");
+    let id = it.ask().await;
+    assert_eq!(it.decide(&id, &it.bob, "approve").await.status, 403);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
