@@ -63,8 +63,8 @@ impl EventBuffer {
         self.append_encoded(event, 0, durability).await
     }
 
-    /// Keeps one event under the number `seq` that [`EventBuffer::hand_out`] gave, or a higher one
-    /// if others were kept behind it meanwhile, and gives its number.
+    /// Keeps one event under the number `seq` that [`EventBuffer::hand_out`] gave, also before what
+    /// was kept meanwhile, or under a higher one if the sink is further, and gives its number.
     ///
     /// # Errors
     ///

@@ -68,8 +68,10 @@ impl Batch {
                 continue;
             }
             inner.release_early(&mut books, item.size())?;
-            let place = if item.place > 0 { item.place } else { floor };
-            outcomes.push(Ok(books.append(place, &item.event)?));
+            outcomes.push(Ok(match item.place {
+                0 => books.append(floor, &item.event)?,
+                place => books.place(place, &item.event)?,
+            }));
         }
         Ok(Report { state: books.close()?, outcomes })
     }

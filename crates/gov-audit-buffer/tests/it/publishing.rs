@@ -95,6 +95,27 @@ async fn directly_an_event_whose_answer_was_lost_is_at_the_sink_once() {
     assert_eq!(it.sink.seen().repeats, 0);
 }
 
+/// The sink knows the event by its number; under another one it would come twice.
+#[tokio::test]
+async fn directly_an_event_whose_answer_was_lost_keeps_its_number_though_a_gap_is_written_first() {
+    let it = Stage::with(Mode::Direct, BufferConfig { max_rows: 20, ..BufferConfig::default() });
+    it.sink.go_down();
+    let mut ids = it.publish(0..18).await;
+    assert_eq!(it.refused(event(18)).await, Rejection::Full);
+    it.sink.come_up();
+    assert_eq!(it.publisher.flush_pending().await, 18);
+    it.sink.lose_acks(1);
+    ids.extend(it.publish(19..20).await);
+    // The gap for what was refused waits behind it.
+    assert_eq!(it.publisher.buffered_len(), 2);
+    assert_eq!(it.publisher.flush_pending().await, 2);
+    let kept = it.sink.kept();
+    let (gaps, events): (Vec<_>, Vec<_>) =
+        kept.iter().partition(|it| it.event.kind == AuditEventKind::AuditGap);
+    assert_eq!(events.iter().map(|it| it.event.id).collect::<Vec<_>>(), ids);
+    assert_eq!((gaps.len(), it.sink.seen().repeats), (1, 0));
+}
+
 #[tokio::test]
 async fn directly_a_sink_that_hangs_costs_its_time_once() {
     let it = Stage::direct();

@@ -69,6 +69,18 @@ impl<'c> Books<'c> {
         Ok(Self { connection, state, opened: state })
     }
 
+    /// Adds the event that was given the number `place`, which the sink may know it by: there, also
+    /// where others were added behind it meanwhile, and gives its number. It is a higher one if the
+    /// sink is further by now.
+    pub(crate) fn place(&mut self, place: u64, event: &EncodedEvent) -> Result<u64> {
+        let between = self.state.acked < place && place <= self.state.last;
+        if !between || events::is_there(self.connection, place)? {
+            return self.append(place, event);
+        }
+        self.insert(place, event)?;
+        Ok(place)
+    }
+
     /// Adds one event behind all others, at `place` if nothing is there or behind it, and gives
     /// its number.
     pub(crate) fn append(&mut self, place: u64, event: &EncodedEvent) -> Result<u64> {

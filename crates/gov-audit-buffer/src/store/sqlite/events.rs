@@ -115,6 +115,13 @@ pub(crate) fn behind(
     Ok(found)
 }
 
+/// Whether the number stands for a row.
+pub(crate) fn is_there(connection: &Connection, seq: u64) -> Result<bool> {
+    connection
+        .prepare_cached("select exists (select 1 from audit_buffer_event where seq = ?1)")?
+        .query_row([seq.cast_signed()], |row| row.get(0))
+}
+
 /// The oldest rows behind `after` that may be dropped: of `normal` events, or of all others but
 /// those that account for what is missing.
 pub(crate) fn droppable(
