@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gov_audit_buffer::{BufferConfig, Durability, Mode, Published, Rejection};
+use gov_audit_buffer::{BufferConfig, Durability, Mode, Overflow, Published, Rejection};
 use gov_core::{AuditEventKind, Payload};
 
 use crate::{events::event, stage::Stage};
@@ -114,6 +114,29 @@ async fn directly_an_event_whose_answer_was_lost_keeps_its_number_though_a_gap_i
         kept.iter().partition(|it| it.event.kind == AuditEventKind::AuditGap);
     assert_eq!(events.iter().map(|it| it.event.id).collect::<Vec<_>>(), ids);
     assert_eq!((gaps.len(), it.sink.seen().repeats), (1, 0));
+}
+
+/// The number that the sink names stands for an event that was dropped here, and the sink has seen
+/// none of those before it.
+#[tokio::test]
+async fn directly_what_waits_is_not_taken_for_what_a_killed_process_had_sent() {
+    let config =
+        BufferConfig { max_rows: 20, overflow: Overflow::DropOldest, ..BufferConfig::default() };
+    let mut it = Stage::with(Mode::Direct, config);
+    it.publish(0..20).await;
+    it.sink.go_down();
+    it.crash().await;
+    let mut important = event(20);
+    important.kind = AuditEventKind::ActionRefused;
+    let id = important.id;
+    assert!(it.publisher.publish(important).await.is_kept());
+    it.publish(21..65).await;
+    it.sink.come_up();
+    for _ in 0..3 {
+        it.publisher.flush_pending().await;
+    }
+    assert_eq!(it.publisher.buffered_len(), 0);
+    assert!(it.sink.kept_ids().contains(&id), "lost, and no gap says so");
 }
 
 #[tokio::test]

@@ -49,14 +49,16 @@ impl Drain<'_> {
         }
     }
 
-    /// Whether our number `seq` names another event than `theirs`.
+    /// Whether our number `seq` names another event than `theirs`, or was never sent: what was
+    /// handed out stays until the sink has it, so where nothing is, another life has sent theirs.
     async fn is_another(&self, seq: u64, theirs: Option<EventId>) -> Result<bool, Stopped> {
         let Some(theirs) = theirs else { return Ok(false) };
         let read = move |it: &rusqlite::Connection| {
             sqlite::behind(it, seq.saturating_sub(1), seq, 1, u64::MAX)
         };
         let ours = self.buffer.inner.read(read).await?;
-        Ok(ours.first().is_some_and(|(_, event)| event.id != theirs))
+        let acked = self.buffer.inner.state.borrow().acked;
+        Ok(ours.first().map_or(acked < seq, |(_, event)| event.id != theirs))
     }
 
     /// The file is not the one that the sink knows by its name: a copy was restored, or power loss
