@@ -1,7 +1,7 @@
 //! Section `notify`: the targets that chains may name in `notify`, beside `log`.
 //!
 //! Targets are named by the operator, so they have a table of keys of their own:
-//! [`NOTIFY_KEYS`](super::keys::NOTIFY_KEYS).
+//! [`NOTIFY_KEYS`].
 
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
