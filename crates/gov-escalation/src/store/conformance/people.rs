@@ -51,7 +51,7 @@ pub fn roster() -> Arc<Roster> {
     })
 }
 
-/// Nobody but this one, who has every role of [`chain`].
+/// Nobody but this one, who has every role of [`chain`](super::chain).
 #[must_use]
 pub fn only(person: PersonId) -> Arc<Roster> {
     let roles = ["ops", "lead"].map(|it| it.parse().unwrap()).to_vec();
