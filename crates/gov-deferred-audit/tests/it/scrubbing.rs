@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use gov_core::{Clock, Health as _, HealthState};
+use async_trait::async_trait;
+use gov_core::{Clock, Health as _, HealthState, Timestamp, clock::ManualClock};
 use gov_deferred_audit::{
     SignedLog,
     signed_log::{ScrubConfig, conformance::Deployment as _},
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use tokio::task::JoinHandle;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +23,28 @@ use crate::{
     pruning::{prune, pruned},
     support::JumpingClock,
 };
+
+/// Nobody may wait longer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A clock that tells how long each sleeper wants to sleep.
+#[derive(Debug)]
+struct AskedClock {
+    clock: ManualClock,
+    asked: mpsc::UnboundedSender<Timestamp>,
+}
+
+#[async_trait]
+impl Clock for AskedClock {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn sleep_until(&self, deadline: Timestamp) {
+        self.asked.send(deadline).unwrap();
+        self.clock.sleep_until(deadline).await;
+    }
+}
 
 /// A log that is being scrubbed.
 struct Scrubbed {
@@ -67,7 +90,7 @@ impl Scrubbed {
                 tokio::task::yield_now().await;
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
         assert!(waited.is_ok(), "not {what}: {:?}", self.log.health());
     }
 
@@ -80,7 +103,7 @@ impl Scrubbed {
 
     async fn stop(self) {
         self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(10), self.scrubbing).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.scrubbing).await.unwrap().unwrap();
         self.log.close().await;
     }
 }
@@ -200,41 +223,39 @@ async fn what_is_erased_or_pruned_is_not_missed_and_what_comes_back_goes_again()
 #[tokio::test]
 async fn it_reads_no_faster_than_its_budget_and_rests_between_rounds() {
     let it = Fixture::with_records(600).await;
-    let log = it.open().await;
+    let (asked, mut sleeps) = mpsc::unbounded_channel();
+    let clock = AskedClock { clock: it.clock.clone(), asked };
+    let log = SignedLog::open(it.config.clone(), Arc::new(clock)).await.unwrap();
     let records = log.records_after(0, 600).await.unwrap();
     let stored: usize = records
         .iter()
         .map(|it| it.entry.len() + it.payload.as_ref().map_or(0, |it| it.as_bytes().len()))
         .sum();
-    let config = ScrubConfig { bytes_per_second: 1000, rest: Duration::from_hours(1) };
+    let rest = Duration::from_hours(1);
     let began = it.clock.now();
-    let scrubbed = Scrubbed::start(log, config);
-    let settle = async || {
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
-            tokio::task::spawn_blocking(|| ()).await.unwrap();
-        }
+    let scrubbed = Scrubbed::start(log, ScrubConfig { bytes_per_second: 1000, rest });
+    let mut asleep_until = async || {
+        let asked = tokio::time::timeout(PATIENCE, sleeps.recv());
+        asked.await.expect("it does not sleep").unwrap()
     };
-    settle().await;
-    // The end is read, and must be paid for before the first bundle is.
-    assert_eq!(scrubbed.counted("scrubbed_records"), 0);
     let mut seen = BTreeSet::new();
-    while scrubbed.counted("scrub_rounds") == 0 {
-        it.clock.advance(Duration::from_secs(20));
-        settle().await;
+    loop {
+        // What was read must be paid for before more is.
+        let until = asleep_until().await;
         seen.insert(scrubbed.counted("scrubbed_records"));
-        assert!(it.clock.now().since(began) < Duration::from_hours(1), "it never ends");
+        if scrubbed.counted("scrub_rounds") == 1 {
+            assert_eq!(until, it.clock.now() + rest);
+            break;
+        }
+        it.clock.set(until);
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [256, 512, 600]);
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 256, 512, 600]);
     let took = it.clock.now().since(began);
     assert!(took.as_secs() >= stored as u64 / 1000, "{took:?} for {stored} bytes");
-    it.clock.advance(Duration::from_mins(59));
-    settle().await;
-    assert_eq!(scrubbed.counted("scrubbed_records"), 600, "it rests");
-    it.clock.advance(Duration::from_mins(5));
-    settle().await;
-    it.clock.advance(Duration::from_mins(1));
-    scrubbed.until("at work again", |it| it.counted("scrubbed_records") > 600).await;
+    it.clock.advance(rest);
+    it.clock.set(asleep_until().await);
+    asleep_until().await;
+    assert_eq!(scrubbed.counted("scrubbed_records"), 600 + 256, "at work again");
     scrubbed.stop().await;
 }
 
