@@ -127,26 +127,24 @@ impl Ingest {
     pub async fn run(mut self, shutdown: CancellationToken) -> IngestReport {
         let (mut total, mut pause) = (IngestReport::default(), self.config.first_pause);
         while !shutdown.is_cancelled() {
-            let wait = self.config.wait;
+            let (wait, mut report) = (self.config.wait, IngestReport::default());
             let done = tokio::select! {
                 biased;
                 () = shutdown.cancelled(), if self.taken.is_none() => break,
                 read = self.read(wait) => match read {
-                    Ok(()) => self.keep().await,
+                    Ok(()) => self.keep(&mut report).await,
                     Err(error) => Err(error.into()),
                 },
             };
-            match done {
-                Ok(report) => {
-                    total += report;
-                    pause = self.config.first_pause;
-                    if report.new + report.known > 0 {
-                        info!(?report, "events were taken in");
-                    }
-                    continue;
-                }
-                Err(error) => self.failed(&error, pause),
+            total += report;
+            if report.new + report.known > 0 {
+                info!(?report, "events were taken in");
             }
+            let Err(error) = done else {
+                pause = self.config.first_pause;
+                continue;
+            };
+            self.failed(&error, pause);
             tokio::select! {
                 () = shutdown.cancelled() => (),
                 () = self.clock.sleep_until(self.clock.now() + pause) => (),
@@ -173,7 +171,7 @@ impl Ingest {
                 total.trimmed += self.trim().await;
                 return Ok(total);
             }
-            total += self.keep().await?;
+            self.keep(&mut total).await?;
         }
     }
 
@@ -203,13 +201,14 @@ impl Ingest {
         }
     }
 
-    /// Keeps the batch at hand, and says so to the server.
-    async fn keep(&mut self) -> Result<IngestReport, IngestError> {
-        let (Some(taken), Some(reader)) = (&mut self.taken, &self.open) else {
-            return Ok(IngestReport::default());
-        };
+    /// Keeps the batch at hand, and says so to the server; what is kept is counted also where the
+    /// server does not hear of it.
+    async fn keep(&mut self, report: &mut IngestReport) -> Result<(), IngestError> {
+        let (Some(taken), Some(reader)) = (&mut self.taken, &self.open) else { return Ok(()) };
         crash::point("ingest-before-append");
         let Appended { new, known } = taken.append(&*self.store, &self.nats.stream).await?;
+        let dead_lettered = taken.dead.iter().filter(|it| **it).count() as u64;
+        *report += IngestReport { new, known, dead_lettered, trimmed: 0 };
         crash::point("ingest-after-append");
         let (dead, kept): (Vec<_>, Vec<_>) = self
             .taken
@@ -226,10 +225,11 @@ impl Ingest {
             let last = self.kept.entry(it.subject().to_owned()).or_default();
             *last = (*last).max(it.stream_seq());
         }
-        let dead_lettered = dead.len() as u64;
         self.since_trim += kept.len() + dead.len();
-        let trimmed = if self.since_trim >= self.config.trim_after { self.trim().await } else { 0 };
-        Ok(IngestReport { new, known, dead_lettered, trimmed })
+        if self.since_trim >= self.config.trim_after {
+            report.trimmed += self.trim().await;
+        }
+        Ok(())
     }
 
     /// A connection on which something failed is not used again; what it handed out comes again.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use gov_audit_buffer::{
     AuditSink as _, Outgoing,
     sink::{
@@ -22,8 +23,10 @@ use gov_audit_buffer::{
 use gov_core::{AuditEvent, AuditEventKind, SystemClock};
 use gov_gateway::ingest::{Ingest, IngestConfig, IngestError, IngestReport};
 use gov_retention::event_store::{
-    AuditEventStore, EventFilter, Order, PageRequest, sqlite::SqliteEventStore,
+    Appended, AuditEventStore, Durability, EventFilter, Order, Page, PageRequest, StoreError,
+    sqlite::SqliteEventStore,
 };
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::{
@@ -32,7 +35,7 @@ use crate::{
 };
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn config(server: &TestServer) -> NatsConfig {
     NatsConfig::new(vec![server.url().parse().unwrap()], "n-1")
@@ -217,6 +220,63 @@ async fn a_server_that_is_killed_costs_time_and_nothing_else() {
     assert_eq!(report.new, 300);
     assert_eq!(kept(&*store).await, decoded(&all));
     store.close().await;
+}
+
+/// Keeps what it is asked to, and then its stream's server is dead.
+#[derive(Debug)]
+struct LastWords {
+    store: Double,
+    server: Mutex<TestServer>,
+}
+
+#[async_trait]
+impl AuditEventStore for LastWords {
+    async fn append(
+        &self,
+        events: Vec<AuditEvent>,
+        durability: Durability,
+    ) -> Result<Appended, StoreError> {
+        let appended = self.store.append(events, durability).await;
+        self.server.lock().kill();
+        appended
+    }
+
+    async fn append_from(
+        &self,
+        source: &str,
+        events: Vec<(u64, AuditEvent)>,
+    ) -> Result<Appended, StoreError> {
+        self.store.append_from(source, events).await
+    }
+
+    async fn cursor(&self, source: &str) -> Result<u64, StoreError> {
+        self.store.cursor(source).await
+    }
+
+    async fn query(&self, filter: &EventFilter, page: &PageRequest) -> Result<Page, StoreError> {
+        self.store.query(filter, page).await
+    }
+
+    async fn count(&self, filter: &EventFilter) -> Result<u64, StoreError> {
+        self.store.count(filter).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_counted_although_the_server_does_not_hear_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = TestServer::start(Release::Current, dir.path(), "") else { return };
+    publish(&server, &events(buffer(1), 1..=100)).await;
+    let (nats, clock) = (config(&server), Arc::new(SystemClock));
+    let events = Arc::new(LastWords { store: Double::default(), server: Mutex::new(server) });
+    let (reader, settings) = (ReaderConfig::default(), IngestConfig::default());
+    let connected = Ingest::connect(nats, reader, Arc::clone(&events) as _, clock, settings).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(connected.unwrap().run(stop.clone()));
+    timeout(PATIENCE, events.store.asked(1)).await.unwrap();
+    stop.cancel();
+    let report = timeout(PATIENCE, running).await.unwrap().unwrap();
+    assert_eq!(report, IngestReport { new: 100, ..IngestReport::default() });
 }
 
 /// Looks until so many are kept.
