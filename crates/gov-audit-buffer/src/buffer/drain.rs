@@ -190,7 +190,11 @@ impl Drain<'_> {
         self.buffer.is_empty() && self.progress.horizon.due(now, horizon) < acked
     }
 
-    fn end(self, outcome: Result<(), Stopped>) -> Drained {
+    fn end(mut self, outcome: Result<(), Stopped>) -> Drained {
+        if self.taken.is_some() {
+            // The file does not say yet that the sink has it: the next one asks.
+            self.progress.in_touch = false;
+        }
         let stopped = outcome.err();
         if let Some(stopped) = &stopped {
             let error = stopped as &dyn std::error::Error;
