@@ -27,7 +27,7 @@ pub fn unknown(known: &[&str]) -> impl Fn(&str) -> Option<String> {
 
 /// As [`unknown`]; and one that the people of today could never satisfy would only ever time out.
 ///
-/// A rung that any approver may answer is no fault while there is none yet: a server begins so.
+/// A rung that any approver may answer is no fault while nobody is there at all: a server begins so.
 pub fn unknown_or_unstaffed(
     chains: &BTreeMap<String, Chain>,
     people: &Roster,
@@ -39,6 +39,7 @@ pub fn unknown_or_unstaffed(
         };
         let error = chain.staffed(people, None).err()?;
         if let ChainError::Unsatisfiable { rung, .. } = &error
+            && people.members.is_empty()
             && chain.rungs.get(*rung).is_some_and(Rung::asks_anyone)
         {
             return None;
@@ -80,6 +81,8 @@ mod tests {
 
     #[test]
     fn a_server_without_people_may_ask_any_approver() {
-        assert_eq!(said(Rung::default(), &[]), None);
+        let anybody = |quorum| Rung { quorum, ..Rung::default() };
+        assert_eq!(said(anybody(2), &[]), None);
+        assert!(said(anybody(2), &["ops"]).unwrap().contains("it needs 2 people"));
     }
 }
