@@ -10,7 +10,10 @@ use gov_core::{Clock as _, SystemClock};
 use gov_escalation::{
     Alarm, AuditorConfig, DbEscalationScheduler, EscalationAuditor, SchedulerConfig, Sender,
     SenderConfig,
-    store::{conformance::Backend, sqlite::SqliteApprovalStore},
+    store::{
+        conformance::{Backend, Watched},
+        sqlite::SqliteApprovalStore,
+    },
 };
 use gov_store::fresh_database::SqliteFile;
 use tokio::task::JoinSet;
@@ -31,7 +34,7 @@ pub(crate) async fn statements_per_second(settings: &Settings, file: &SqliteFile
     let clock = Arc::new(SystemClock);
     // Nobody is told: what is sent once is no idling.
     ours::arm_at(&store, settings.armed, clock.now(), ours::untold).await;
-    let counting = Arc::new(Counting::new(store));
+    let counting = Arc::new(Watched { store, watch: Counting::default() });
     let (alarm, shutdown) = (Arc::new(Alarm::new()), CancellationToken::new());
     let scheduler = DbEscalationScheduler::new(
         counting.clone(),
@@ -53,13 +56,13 @@ pub(crate) async fn statements_per_second(settings: &Settings, file: &SqliteFile
     running.spawn(sender.run(shutdown.clone()));
     running.spawn(auditor.run(shutdown.clone()));
     // The first looks find out what there is; they are no idling.
-    while counting.asked() < 2 {
+    while counting.watch.asked() < 2 {
         tokio::task::yield_now().await;
     }
     let span = if settings.once { Duration::from_secs(1) } else { SPAN };
-    let (started, before) = (Instant::now(), counting.asked());
+    let (started, before) = (Instant::now(), counting.watch.asked());
     clock.sleep_until(clock.now() + span).await;
-    let asked = counting.asked() - before;
+    let asked = counting.watch.asked() - before;
     let rate = f64::from(asked) / started.elapsed().as_secs_f64();
     shutdown.cancel();
     running.join_all().await;

@@ -40,6 +40,7 @@ mod targets;
 mod timers;
 mod uses;
 mod votes;
+mod watched;
 
 pub use self::{
     audits::*,
@@ -53,6 +54,7 @@ pub use self::{
     timers::*,
     uses::*,
     votes::*,
+    watched::{Watch, Watched},
 };
 
 /// What a rule is about: everything that a backend keeps. It knows [`roster`].
@@ -135,6 +137,7 @@ macro_rules! for_each_rule {
         $rule!(a_clock_that_jumps_back_fires_nothing);
         $rule!(a_firing_names_who_is_asked_now_under_a_stable_key);
         $rule!(the_pulse_knows_the_next_deadline_and_the_next_message);
+        $rule!(the_pulse_waits_for_no_target_that_gets_nothing);
         $rule!(messages_are_leased_in_the_order_they_were_written);
         $rule!(two_messages_of_one_approval_keep_their_order);
         $rule!(a_message_reads_back_as_it_was_written);

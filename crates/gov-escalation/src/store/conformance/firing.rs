@@ -40,3 +40,19 @@ pub async fn the_pulse_knows_the_next_deadline_and_the_next_message(store: &dyn 
     done(store, id, answer(Verdict::Reject, 1), now).await;
     assert_eq!(store.pulse().await.unwrap(), Pulse::default());
 }
+
+/// Or a sender would be woken at each look for what it may not send.
+pub async fn the_pulse_waits_for_no_target_that_gets_nothing(store: &dyn Backend) {
+    let now = ManualClock::default().now();
+    submit(store, 1, now).await;
+    let message = lease(store, now).await.remove(0);
+    let hold_until = Some(now + LEASE * 3);
+    let failure = Failure { retry_at: now + LEASE, hold_until, why: "429" };
+    store.mark_failed(&message, failure).await.unwrap();
+    assert_eq!(store.pulse().await.unwrap().next_unsent, hold_until);
+    let again = lease(store, now + LEASE * 3).await.remove(0);
+    store.disable_target(&again, "410", now + LEASE * 3).await.unwrap();
+    assert_eq!(store.pulse().await.unwrap().next_unsent, None);
+    store.enable_target("log").await.unwrap();
+    assert!(store.pulse().await.unwrap().next_unsent.is_some());
+}

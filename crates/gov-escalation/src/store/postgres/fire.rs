@@ -94,8 +94,11 @@ pub(super) async fn pulse(executor: impl PgExecutor<'_>) -> Result<Pulse, StoreE
     let row = sqlx::query(
         "select (select due_at from escalation_timer
                  where due_at is not null and unreadable is null order by due_at limit 1),
-             (select free_at from escalation_outbox
-                 where free_at is not null order by free_at limit 1)",
+             (select min(greatest(free_at, held_until)) as free_at
+              from (select notifier, min(free_at) as free_at from escalation_outbox
+                    where free_at is not null group by notifier) as unsent
+                  left join escalation_target on name = notifier
+              where disabled_at is null)",
     )
     .fetch_one(executor)
     .await?;

@@ -76,7 +76,11 @@ pub(super) fn pulse(connection: &Connection) -> Result<Pulse, StoreError> {
     let mut statement = connection.prepare_cached(
         "select (select min(due_at) from escalation_timer
                  where due_at is not null and unreadable is null),
-             (select min(free_at) from escalation_outbox where free_at is not null)",
+             (select min(max(free_at, coalesce(held_until, free_at)))
+              from (select notifier, min(free_at) as free_at from escalation_outbox
+                    where free_at is not null group by notifier)
+                  left join escalation_target on name = notifier
+              where disabled_at is null)",
     )?;
     let pulse = statement.query_row([], |row| {
         let time = |column| {

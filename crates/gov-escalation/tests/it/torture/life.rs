@@ -28,7 +28,7 @@ struct World {
     store: Arc<dyn Backend>,
     heard: Arc<Mutex<Vec<Notification>>>,
     clock: Arc<ManualClock>,
-    nodes: [Arc<Node>; 2],
+    nodes: [Node; 2],
     dice: Dice,
     /// Which action each approval is about.
     asked: BTreeMap<ApprovalId, u32>,
@@ -61,7 +61,7 @@ pub(super) async fn live(store: Arc<dyn Backend>, seed: u64) -> String {
 impl World {
     async fn step(&mut self, number: u32) {
         let which = usize::try_from(self.dice.roll(2)).unwrap();
-        self.nodes[which].dies_after((self.dice.roll(6) == 0).then(|| self.dice.roll(2)));
+        self.nodes[which].fate.dies_after((self.dice.roll(6) == 0).then(|| self.dice.roll(2)));
         let now = self.clock.now();
         match self.dice.roll(100) {
             0..25 => self.ask(which, number, now).await,
@@ -76,13 +76,13 @@ impl World {
             }
             _ => self.work().await,
         }
-        self.nodes.iter().for_each(|it| it.dies_after(None));
+        self.nodes.iter().for_each(|it| it.fate.dies_after(None));
     }
 
     /// Who does not hear an answer asks again, where somebody answers.
     async fn ask(&mut self, which: usize, number: u32, now: Timestamp) {
-        let first = self.nodes[which].submit(request(number), now).await;
-        let again = self.nodes[1 - which].submit(request(number), now).await.unwrap();
+        let first = self.nodes[which].store.submit(request(number), now).await;
+        let again = self.nodes[1 - which].store.submit(request(number), now).await.unwrap();
         if let Ok(first) = first {
             assert_eq!(
                 first.approval.id, again.approval.id,
@@ -96,15 +96,15 @@ impl World {
         let Some((id, number)) = self.any() else { return };
         let verdict = if self.dice.roll(3) == 0 { Verdict::Reject } else { Verdict::Approve };
         // Whoever hears nothing leaves it at that: the history will say.
-        let _ = self.nodes[which].apply(id, answer(verdict, number), now).await;
+        let _ = self.nodes[which].store.apply(id, answer(verdict, number), now).await;
     }
 
     /// Two agents that share a session use the same approval.
     async fn consume(&mut self, which: usize, now: Timestamp) {
         let Some((id, number)) = self.any() else { return };
         let (one, other) = tokio::join!(
-            self.nodes[which].apply(id, consume(number, Some("one")), now),
-            self.nodes[1 - which].apply(id, consume(number, Some("other")), now),
+            self.nodes[which].store.apply(id, consume(number, Some("one")), now),
+            self.nodes[1 - which].store.apply(id, consume(number, Some("other")), now),
         );
         for outcome in [one, other] {
             if let Ok(Applied::Done { .. }) = outcome {
@@ -124,7 +124,7 @@ impl World {
         for node in &self.nodes {
             let dies = self.dice.roll(2) == 0;
             let passages = 1 + self.dice.roll(24);
-            node.dies_after(dies.then_some(passages));
+            node.fate.dies_after(dies.then_some(passages));
         }
         let [one, other] = &self.nodes;
         let (one, other) = tokio::join!(self.pass(one), self.pass(other));
@@ -132,17 +132,17 @@ impl World {
     }
 
     /// One pass of a process that has just been started; `false` if it died.
-    async fn pass(&self, node: &Arc<Node>) -> bool {
+    async fn pass(&self, node: &Node) -> bool {
         let (alarm, clock) = (Arc::<Alarm>::default(), Arc::clone(&self.clock));
         let scheduler = DbEscalationScheduler::new(
-            Arc::clone(node) as Arc<dyn ApprovalStore>,
+            Arc::clone(&node.store) as Arc<dyn ApprovalStore>,
             clock.clone(),
             Arc::clone(&alarm),
             SchedulerConfig { batch: 3, ..SchedulerConfig::default() },
         );
-        let notifier: Arc<dyn Notifier> = node.clone();
+        let notifier: Arc<dyn Notifier> = node.fate.clone();
         let sender = Sender::new(
-            Arc::clone(node) as Arc<dyn Outbox>,
+            Arc::clone(&node.store) as Arc<dyn Outbox>,
             BTreeMap::from([("log".to_owned(), Target::new(notifier))]),
             clock,
             alarm,
