@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 struct AskedClock {
     clock: ManualClock,
-    asked: mpsc::UnboundedSender<Timestamp>,
+    asked: mpsc::Sender<Timestamp>,
 }
 
 #[async_trait]
@@ -41,7 +41,7 @@ impl Clock for AskedClock {
     }
 
     async fn sleep_until(&self, deadline: Timestamp) {
-        self.asked.send(deadline).unwrap();
+        self.asked.send(deadline).await.unwrap();
         self.clock.sleep_until(deadline).await;
     }
 }
@@ -223,7 +223,7 @@ async fn what_is_erased_or_pruned_is_not_missed_and_what_comes_back_goes_again()
 #[tokio::test]
 async fn it_reads_no_faster_than_its_budget_and_rests_between_rounds() {
     let it = Fixture::with_records(600).await;
-    let (asked, mut sleeps) = mpsc::unbounded_channel();
+    let (asked, mut sleeps) = mpsc::channel(8);
     let clock = AskedClock { clock: it.clock.clone(), asked };
     let log = SignedLog::open(it.config.clone(), Arc::new(clock)).await.unwrap();
     let records = log.records_after(0, 600).await.unwrap();
