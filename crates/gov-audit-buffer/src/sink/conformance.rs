@@ -129,7 +129,7 @@ pub enum Fault {
 }
 
 /// How long a rule waits for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The `n`th buffer.
 #[must_use]

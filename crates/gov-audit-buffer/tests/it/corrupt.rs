@@ -183,12 +183,12 @@ async fn what_a_sink_took_of_the_old_file_is_not_acknowledged_in_the_fresh_one()
         let (buffer, slow) = (buffer.clone(), Arc::clone(&slow));
         async move { buffer.drain_and_send(&*slow).await }
     });
-    tokio::time::timeout(Duration::from_secs(10), slow.came.notified()).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), slow.came.notified()).await.unwrap();
     buffer.peek(1000).await.unwrap_err();
     buffer.tend().await.unwrap();
     assert_eq!(buffer.id(), id, "exchanged while somebody sends from it");
     slow.may.notify_one();
-    let sent = tokio::time::timeout(Duration::from_secs(10), drain).await.unwrap().unwrap();
+    let sent = tokio::time::timeout(Duration::from_mins(1), drain).await.unwrap().unwrap();
     assert_eq!(sent, 256, "it stops behind the batch at hand");
 
     buffer.enqueue(&event(1000)).await.unwrap();

@@ -120,7 +120,7 @@ impl Full {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), tries).await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), tries).await.unwrap();
     }
 
     /// Sends everything, and finds all that was acknowledged, in order, and the rest accounted for.

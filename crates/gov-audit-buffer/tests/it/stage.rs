@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::events::event;
 
 /// The longest that any real wait of a test takes.
-pub(crate) const BOUND: Duration = Duration::from_secs(10);
+pub(crate) const BOUND: Duration = Duration::from_mins(1);
 
 /// Everything that one test works with.
 pub(crate) struct Stage {

@@ -50,7 +50,7 @@ impl Clock for Sleeper {
 
 /// A hang is a failure.
 async fn within<T>(it: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), it).await.unwrap()
+    tokio::time::timeout(Duration::from_mins(1), it).await.unwrap()
 }
 
 pub(crate) fn letters(it: &Fixture, log: &SignedLog) -> DeadLetters {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::{fixture::Fixture, nodes::until_dead};
 
-const BOUND: Duration = Duration::from_secs(10);
+const BOUND: Duration = Duration::from_mins(1);
 
 async fn now<T>(it: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
     poll_fn(|cx| match std::pin::Pin::new(&mut *it).poll(cx) {

@@ -3,6 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use gov_core::{Clock, Timestamp};
+use gov_store::crash;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -71,11 +72,14 @@ impl Lane {
 
     /// Whether the target may have another message at once.
     async fn send(&self, lease: &Lease, report: &mut SendReport) -> Result<bool, StoreError> {
+        crash::point("escalation-before-send");
         let outcome = self.try_once(lease).await;
         let now = self.clock.now();
         // A crash from here to the mark repeats the message, under the same id.
+        crash::point("escalation-before-mark");
         let Err(error) = outcome else {
             self.outbox.mark_sent(lease, now).await?;
+            crash::point("escalation-after-mark");
             self.meters.sent.increment(1);
             report.sent = report.sent.saturating_add(1);
             return Ok(true);

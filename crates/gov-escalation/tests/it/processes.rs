@@ -1,9 +1,10 @@
-//! Several processes share one database and fire its timers; one of them dies again and again.
+//! Several processes share one database, fire its timers and deliver its messages; one of them dies
+//! again and again.
 
 mod child;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead as _, BufReader, Lines},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
@@ -33,6 +34,10 @@ const WAITING: usize = 256;
 /// Where a process of this crate can be made to die.
 const POINTS: [&str; 2] = ["escalation-before-commit", "escalation-after-commit"];
 
+/// And where while it delivers; only the second repeats a message.
+const DELIVERY: [&str; 3] =
+    ["escalation-before-send", "escalation-before-mark", "escalation-after-mark"];
+
 #[tokio::test]
 async fn processes_on_one_sqlite_file_fire_every_timer_once_while_one_is_killed() {
     let deaths = on_sqlite(TIMERS, 0).await;
@@ -42,6 +47,13 @@ async fn processes_on_one_sqlite_file_fire_every_timer_once_while_one_is_killed(
 #[tokio::test]
 async fn processes_on_one_postgres_fire_every_timer_once_while_one_is_killed() {
     let Some(deaths) = on_postgres(TIMERS, 0).await else { return };
+    assert!(deaths > 0, "nobody died while there was something to do");
+}
+
+#[tokio::test]
+async fn processes_that_die_while_they_deliver_lose_no_message_and_repeat_one_a_death() {
+    assert!(on_sqlite_delivered(60, 0).await > 0, "nobody died while there was something to do");
+    let Some(deaths) = on_postgres_delivered(60, 0).await else { return };
     assert!(deaths > 0, "nobody died while there was something to do");
 }
 
@@ -60,19 +72,67 @@ pub(crate) async fn on_postgres(timers: u32, seed: u64) -> Option<u32> {
     Some(share(Arc::new(PgApprovalStore::new(pool)), "postgres", &name, timers, seed).await)
 }
 
+/// Delivers the messages of so many approvals from a fresh file, by two processes at a time of which
+/// one dies, and gives how often. The seed says where.
+pub(crate) async fn on_sqlite_delivered(approvals: u32, seed: u64) -> u32 {
+    let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
+    let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
+    let store = Arc::new(SqliteApprovalStore::new(writer, readers));
+    deliver(store, "sqlite", file.path().to_str().unwrap(), approvals, seed).await
+}
+
+/// The same on a fresh PostgreSQL; `None` where there is none.
+pub(crate) async fn on_postgres_delivered(approvals: u32, seed: u64) -> Option<u32> {
+    let (pool, name) = indexed::postgres().await?;
+    Some(deliver(Arc::new(PgApprovalStore::new(pool)), "postgres", &name, approvals, seed).await)
+}
+
+async fn deliver(
+    store: Arc<dyn Backend>,
+    role: &str,
+    place: &str,
+    approvals: u32,
+    seed: u64,
+) -> u32 {
+    let mut now = ManualClock::default().now();
+    arm(&store, approvals, now).await;
+    let (mut dice, mut told) = (Dice::of(seed), BTreeMap::<String, u32>::new());
+    let (mut deaths, mut repeatable) = (0, 0);
+    while store.pulse().await.unwrap().next_unsent.is_some() {
+        let point = DELIVERY[usize::try_from(dice.roll(DELIVERY.len() as u64)).unwrap()];
+        let crash_at = format!("{point}:{}", 1 + dice.roll(9));
+        let both = [Some(crash_at.as_str()), None].map(|it| Process::deliver(role, place, now, it));
+        for mut it in both {
+            let said: Vec<_> = it.lines.by_ref().map_while(Result::ok).collect();
+            for id in said.iter().filter_map(|it| it.strip_prefix(child::SENT)) {
+                *told.entry(id.to_owned()).or_default() += 1;
+            }
+            if !it.wait() {
+                deaths += 1;
+                repeatable += u32::from(point == "escalation-before-mark");
+            }
+        }
+        now = now + LEASE;
+    }
+    assert_eq!(told.len(), approvals as usize, "a message is lost");
+    let repeated: u32 = told.values().map(|it| it - 1).sum();
+    assert_eq!(repeated, repeatable, "{told:?}");
+    deaths
+}
+
 async fn share(store: Arc<dyn Backend>, role: &str, place: &str, timers: u32, seed: u64) -> u32 {
     let now = ManualClock::default().now();
     arm(&store, timers, now).await;
-    let mut steady: Vec<Firing> = (0..2).map(|_| Firing::start(role, place, None)).collect();
+    let mut steady: Vec<Process> = (0..2).map(|_| Process::fire(role, place, None)).collect();
     let (mut dice, mut deaths) = (Dice::of(seed), 0);
     while store.next_deadline().await.unwrap().is_some_and(|it| it <= now + RUNG) {
         let point = usize::try_from(dice.roll(3)).unwrap();
         let nth = 1 + dice.roll(3);
         let died = if let Some(point) = POINTS.get(point) {
-            !Firing::start(role, place, Some(&format!("{point}:{nth}"))).wait()
+            !Process::fire(role, place, Some(&format!("{point}:{nth}"))).wait()
         } else {
             // From outside, in the middle of whatever it does then.
-            let mut victim = Firing::start(role, place, None);
+            let mut victim = Process::fire(role, place, None);
             let fired = victim.lines.by_ref().take(usize::try_from(nth).unwrap()).count();
             victim.child.kill().unwrap();
             !victim.wait() && fired > 0
@@ -117,17 +177,31 @@ async fn check(store: &dyn Backend, timers: u32, now: Timestamp) {
     assert_eq!(messages.collect::<BTreeSet<_>>().len(), leases.len(), "a message is there twice");
 }
 
-/// A process that fires what is due until nothing is.
-struct Firing {
+/// A process that works until there is nothing to do.
+struct Process {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Firing {
-    fn start(role: &str, place: &str, crash_at: Option<&str>) -> Self {
+impl Process {
+    fn fire(role: &str, place: &str, crash_at: Option<&str>) -> Self {
+        Self::start(Self::of(role, place), crash_at)
+    }
+
+    fn deliver(role: &str, place: &str, now: Timestamp, crash_at: Option<&str>) -> Self {
+        let mut command = Self::of(role, place);
+        command.env(child::DELIVERS_AT, now.as_micros().to_string());
+        Self::start(command, crash_at)
+    }
+
+    fn of(role: &str, place: &str) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["processes::child::plays_its_role", "--exact", "--nocapture", "--quiet"]);
         command.env(child::ROLE, role).env(child::PLACE, place).env_remove("GOV_CRASH_AT");
+        command
+    }
+
+    fn start(mut command: Command, crash_at: Option<&str>) -> Self {
         if let Some(point) = crash_at {
             command.env("GOV_CRASH_AT", point);
         }

@@ -261,7 +261,7 @@ impl Process {
     /// Ends every task, which must not wait for anything.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        let stopped = tokio::time::timeout(Duration::from_secs(5), self.tasks.join_all()).await;
+        let stopped = tokio::time::timeout(Duration::from_mins(1), self.tasks.join_all()).await;
         stopped.expect("a task still waits");
     }
 

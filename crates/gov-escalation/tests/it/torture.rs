@@ -75,7 +75,7 @@ fn random_lives_on_sqlite() {
     report(&format!("sqlite, seeds 0..{seeds}"), &lives_on_sqlite(0..seeds));
 }
 
-/// A hundredth of the seeds, each with a thousand timers.
+/// A hundredth of the seeds, each with a thousand timers, and the messages of sixty approvals.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; run by `cargo xtask torture escalation --seeds N`"]
 async fn random_lives_of_real_processes() {
@@ -84,9 +84,12 @@ async fn random_lives_of_real_processes() {
     for seed in 0..seeds {
         deaths += processes::on_sqlite(1_000, seed).await;
         deaths += processes::on_postgres(1_000, seed).await.expect("a PostgreSQL is missing");
+        processes::on_sqlite_delivered(60, seed).await;
+        processes::on_postgres_delivered(60, seed).await.expect("a PostgreSQL is missing");
     }
     assert!(deaths > 0, "nobody died while there was something to do");
-    let lives: Vec<_> = (0..seeds).map(|seed| format!("{seed}: each timer once")).collect();
+    let lives: Vec<_> =
+        (0..seeds).map(|seed| format!("{seed}: each timer once, no message lost")).collect();
     report(&format!("processes on both databases, seeds 0..{seeds}"), &lives);
 }
 

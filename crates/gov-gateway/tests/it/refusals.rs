@@ -51,7 +51,7 @@ async fn while_another_process_locks_the_log_a_refusal_is_503_soon_and_on_record
             replies.push(it.check_command(REFUSED).await.status);
         }
     };
-    timeout(Duration::from_secs(10), looked_again).await.expect("the log never looks again");
+    timeout(Duration::from_mins(1), looked_again).await.expect("the log never looks again");
     let (ended, home) = it.stop().await;
     assert_eq!(ended, Ended::Clean);
     let refused = records(&home).into_iter().filter(|(it, _)| it["kind"] == "action.refused");

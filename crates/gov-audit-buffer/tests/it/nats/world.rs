@@ -15,7 +15,7 @@ use gov_core::{EventId, SystemClock, Timestamp};
 use crate::events::event;
 
 /// So long a test waits for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The node of most tests.
 pub(crate) const NODE: &str = "n-1";

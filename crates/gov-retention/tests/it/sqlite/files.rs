@@ -197,7 +197,7 @@ async fn an_append_whose_caller_goes_away_keeps_no_file_in_use() {
         })
         .await;
     }
-    let closed = tokio::time::timeout(Duration::from_secs(20), store.close()).await;
+    let closed = tokio::time::timeout(Duration::from_mins(1), store.close()).await;
     closed.expect("a file is in use for ever");
 }
 
