@@ -21,6 +21,7 @@ use tracing::{error, info};
 use crate::{
     identity::Directory,
     policies::{Policies, PoliciesError},
+    servers::Attendance,
     store::{GatewayStore, HistoryRow, StoreError},
 };
 
@@ -28,7 +29,7 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long what is in memory counts without being confirmed.
-const LIMIT: Duration = Duration::from_secs(3);
+pub(crate) const LIMIT: Duration = Duration::from_secs(3);
 
 /// So many changes are looked at one by one; after more, everything is read.
 const FEW: u32 = 256;
@@ -75,6 +76,7 @@ pub struct GenerationFollower {
     store: Arc<dyn GatewayStore>,
     memory: Memory,
     freshness: Freshness,
+    attendance: Option<Attendance>,
     clock: Arc<dyn Clock>,
 }
 
@@ -132,19 +134,28 @@ pub enum Followed {
 }
 
 impl GenerationFollower {
-    /// Follows `store` from the generation that `memory` was loaded at.
+    /// Follows `store` from the generation that `memory` was loaded at, and notes in `attendance`
+    /// how far it is.
     #[must_use]
     pub fn new(
         store: Arc<dyn GatewayStore>,
         memory: Memory,
         freshness: Freshness,
+        attendance: Option<Attendance>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, memory, freshness, clock }
+        Self { store, memory, freshness, attendance, clock }
     }
 
     /// Follows until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        self.follow(&shutdown).await;
+        if let Some(attendance) = self.attendance {
+            attendance.leave().await;
+        }
+    }
+
+    async fn follow(&mut self, shutdown: &CancellationToken) {
         let mut failing = false;
         loop {
             tokio::select! {
@@ -191,6 +202,9 @@ impl GenerationFollower {
         };
         if followed != Followed::Overtaken {
             self.freshness.confirm(asked_at);
+        }
+        if let Some(attendance) = &mut self.attendance {
+            attendance.note(self.memory.generation, asked_at).await?;
         }
         Ok(followed)
     }

@@ -32,6 +32,7 @@ pub mod reason;
 pub mod registry;
 pub mod run;
 pub mod server;
+pub mod servers;
 pub mod sinks;
 pub mod storage;
 pub mod store;

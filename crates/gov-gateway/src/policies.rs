@@ -16,7 +16,7 @@ mod view;
 
 pub use self::{
     error::PoliciesError,
-    view::{PolicyList, PolicyText, PolicyView, list},
+    view::{ActivatedView, PolicyList, PolicyText, PolicyView, list},
 };
 use crate::{
     check::Gate,
@@ -26,6 +26,7 @@ use crate::{
         chains::{unknown, unknown_or_unstaffed},
         normalise::Protected,
     },
+    servers::Servers,
     store::{Edit, Effect, GatewayStore, StoredPolicy},
 };
 
@@ -50,6 +51,8 @@ pub struct Live {
     pub protected: Protected,
     /// Is told of every row in the history, and waited for.
     pub log: LoggedWithin,
+    /// Who else must judge by it.
+    pub servers: Servers,
 }
 
 impl Policies {
@@ -95,7 +98,7 @@ impl Policies {
         &self,
         text: String,
         actor: &str,
-    ) -> Result<Changed<PolicyView>, PoliciesError> {
+    ) -> Result<Changed<ActivatedView>, PoliciesError> {
         let version = self.store.next_policy_version().await?;
         let policy =
             StoredPolicy { version, name: OWN.to_owned(), text, activated_at: self.clock.now() };
@@ -107,7 +110,7 @@ impl Policies {
     /// # Errors
     ///
     /// [`PoliciesError::NoEarlier`]: nothing to go back to; else as from [`Policies::activate`].
-    pub async fn roll_back(&self, actor: &str) -> Result<Changed<PolicyView>, PoliciesError> {
+    pub async fn roll_back(&self, actor: &str) -> Result<Changed<ActivatedView>, PoliciesError> {
         // The next version first: who comes between makes this one overtaken.
         let version = self.store.next_policy_version().await?;
         let active = self.store.active_policy().await?.ok_or(PoliciesError::NoEarlier)?;
@@ -124,13 +127,17 @@ impl Policies {
         policy: StoredPolicy,
         again: bool,
         actor: &str,
-    ) -> Result<Changed<PolicyView>, PoliciesError> {
-        let view = PolicyView::active(&policy.about());
+    ) -> Result<Changed<ActivatedView>, PoliciesError> {
+        let policy_view = PolicyView::active(&policy.about());
         let (it, actor) = (self.clone(), actor.to_owned());
         let put = tokio::spawn(async move { it.compile_and_store(policy, again, &actor).await });
         let position = put.await.map_err(PoliciesError::store)??;
-        let record = LoggedWithin::record(self.live.as_ref().map(|it| &it.log), position).await;
-        Ok(Changed { view, record })
+        let live = self.live.as_ref();
+        let (record, confirmed) = tokio::join!(
+            LoggedWithin::record(live.map(|it| &it.log), position),
+            Servers::confirmed(live.map(|it| &it.servers), position),
+        );
+        Ok(Changed { view: ActivatedView { policy: policy_view, confirmed }, record })
     }
 
     async fn compile_and_store(

@@ -31,6 +31,7 @@ pub use self::{
 use crate::{
     identity::{Directory, PersonName},
     logged::LoggedWithin,
+    servers::Servers,
     store::{Edit, Effect, GatewayStore, StoreError},
 };
 
@@ -41,6 +42,7 @@ pub struct Registry {
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     log: Option<LoggedWithin>,
+    servers: Option<Servers>,
 }
 
 /// A change was not made.
@@ -96,7 +98,13 @@ impl Registry {
         clock: Arc<dyn Clock>,
         log: Option<LoggedWithin>,
     ) -> Self {
-        Self { store, directory, clock, log }
+        Self { store, directory, clock, log, servers: None }
+    }
+
+    /// A halt and its end wait for these to go by it.
+    #[must_use]
+    pub fn with_servers(self, servers: Servers) -> Self {
+        Self { servers: Some(servers), ..self }
     }
 
     /// What is known, in memory.

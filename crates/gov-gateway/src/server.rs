@@ -157,12 +157,14 @@ impl Server {
         let history = follower.handle();
         let log_wait = logged_within(&config.server, history.clone(), &clock);
         let directory = Arc::new(Directory::new(contents.identities));
+        let servers = sharing.servers(&store, &node);
         let registry = Registry::new(
             Arc::clone(&store),
             Arc::clone(&directory),
             Arc::clone(&clock),
             Some(log_wait.clone()),
-        );
+        )
+        .with_servers(servers.clone());
         let event_work = EventWork::start(event_store, shipping, &log.signed, config, &clock);
         let (queue, deciders) = (log.queue.clone(), Arc::clone(&directory));
         let approvals = Approvals::open(&storage.kind, config, targets, queue, deciders, &clock);
@@ -179,7 +181,8 @@ impl Server {
         policy.activate(&gate);
         let Loaded { name: policy, protected, .. } = policy;
         let chains = Arc::new(config.chains.clone());
-        let live = Live { gate: Arc::clone(&gate), protected, log: log_wait };
+        let live =
+            Live { gate: Arc::clone(&gate), protected, log: log_wait, servers: servers.clone() };
         let policies = Policies::new(Arc::clone(&store), chains, Arc::clone(&clock), Some(live));
         let memory = Memory {
             directory: Arc::clone(&directory),
@@ -209,7 +212,7 @@ impl Server {
         let guard = Guard::new(address, &server.allowed_hosts, &server.allowed_origins);
         let stop_tasks = CancellationToken::new();
         let upkeep = keep_meters(meters, Arc::clone(&clock), stop_tasks.clone());
-        let mut tasks = sharing.start(store, memory, &stop_tasks);
+        let mut tasks = sharing.start(store, memory, &servers, &stop_tasks);
         tasks.push(halts::start(&parts.directory, &stop_tasks));
         tasks.extend([tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)]);
         Ok(Self {

@@ -67,6 +67,16 @@ pub trait GatewayStore: fmt::Debug + Send + Sync {
     /// have lost.
     async fn put_run(&self, node: &str, run: Run, gap: Option<Change>) -> Result<(), StoreError>;
 
+    /// Replaces what a server noted about itself before, and forgets the servers that were seen a
+    /// day before it or earlier. A note may be lost in a crash.
+    async fn put_presence(&self, presence: Presence) -> Result<(), StoreError>;
+
+    /// Forgets the server that is called `node`.
+    async fn leave(&self, node: &str) -> Result<(), StoreError>;
+
+    /// What servers have noted about themselves, by name; those that died are among them.
+    async fn presences(&self) -> Result<Vec<Presence>, StoreError>;
+
     /// At most `limit` rows of the history behind `position`, by position, without a gap.
     ///
     /// A position is never seen before a smaller one.
@@ -89,6 +99,25 @@ pub struct Contents {
     pub policy: Option<StoredPolicy>,
     /// The position of the last change that is part of it.
     pub generation: u64,
+}
+
+/// A server of those that share a database, as it was a moment ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// What it is called.
+    pub node: String,
+    /// The position of the history up to which it judges.
+    pub generation: u64,
+    /// When it noted that.
+    pub seen_at: Timestamp,
+}
+
+impl Presence {
+    /// Who was seen no later than that is forgotten.
+    fn forgets(&self) -> Timestamp {
+        const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+        Timestamp::from_micros_clamped(self.seen_at.as_micros().saturating_sub(DAY))
+    }
 }
 
 /// One run of a server.

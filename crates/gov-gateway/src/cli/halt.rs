@@ -97,5 +97,8 @@ fn print(at: &Target, outcome: &HaltOutcome) -> Result<Exit, Failure> {
         (None, false) => "nothing is halted".to_owned(),
     };
     console::line(&line)?;
+    if let Some(confirmed) = outcome.confirmed {
+        console::line(&confirmed.to_string())?;
+    }
     Ok(Exit::Yes)
 }

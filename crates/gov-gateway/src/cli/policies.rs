@@ -14,7 +14,7 @@ use crate::{
     data_dir::DataDir,
     logged::Changed,
     offline,
-    policies::{self, PoliciesError, PolicyList, PolicyText, PolicyView},
+    policies::{self, ActivatedView, PoliciesError, PolicyList, PolicyText, PolicyView},
     store::{GatewayStore, sqlite},
 };
 
@@ -102,7 +102,7 @@ fn roll_back(at: &Target) -> Result<(), Failure> {
         Some(server) => target::judged(server.post("/v1/policies/rollback", Vec::new()))?,
         None => on_files(at, async |policies| policies.roll_back(ACTOR).await)?,
     };
-    at.print(&activated, |it| row(&it.view))
+    at.print(&activated, activated_row)
 }
 
 impl Activate {
@@ -116,19 +116,25 @@ impl Activate {
             }
             None => on_files(&self.at, async |policies| policies.activate(text, ACTOR).await)?,
         };
-        self.at.print(&activated, |it| row(&it.view))
+        self.at.print(&activated, activated_row)
     }
 }
 
 fn on_files(
     at: &Target,
-    change: impl AsyncFnOnce(&policies::Policies) -> Result<Changed<PolicyView>, PoliciesError>,
-) -> Result<Changed<PolicyView>, Failure> {
+    change: impl AsyncFnOnce(&policies::Policies) -> Result<Changed<ActivatedView>, PoliciesError>,
+) -> Result<Changed<ActivatedView>, Failure> {
     let chains = Arc::new(at.places.load(&[])?.config.chains);
     offline::change(&at.places, DataDir::open, async |store| {
         let policies = policies::Policies::new(store, chains, Arc::new(SystemClock), None);
         change(&policies).await.map_err(Failure::from)
     })
+}
+
+fn activated_row(activated: &Changed<ActivatedView>) -> String {
+    let ActivatedView { policy, confirmed } = &activated.view;
+    let row = row(policy);
+    confirmed.map_or(row.clone(), |confirmed| format!("{row}\n{confirmed}"))
 }
 
 fn row(view: &PolicyView) -> String {

@@ -33,6 +33,7 @@ fn start() -> It {
         Arc::clone(&store),
         Memory { directory: Arc::clone(&directory), policies, generation: 0 },
         freshness.clone(),
+        None,
         shared_clock,
     );
     It { clock, store, directory, freshness, follower, file: Some(file) }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     identity::Scope,
     logged::Changed,
-    policies::{PoliciesError, PolicyList, PolicyText, PolicyView},
+    policies::{ActivatedView, PoliciesError, PolicyList, PolicyText},
     policy::PolicyError,
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn activate(
     State(parts): State<Arc<Parts>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Changed<PolicyView>>), Problem> {
+) -> Result<(StatusCode, Json<Changed<ActivatedView>>), Problem> {
     let actor = auth::token(&parts, &headers, &[Scope::Admin])?;
     let text = text(&body::read(&headers, body).await?)?;
     let activated = parts.policies.activate(text, &actor.id.to_string()).await?;
@@ -41,7 +41,7 @@ pub(super) async fn activate(
 pub(super) async fn roll_back(
     State(parts): State<Arc<Parts>>,
     headers: HeaderMap,
-) -> Result<(StatusCode, Json<Changed<PolicyView>>), Problem> {
+) -> Result<(StatusCode, Json<Changed<ActivatedView>>), Problem> {
     let actor = auth::token(&parts, &headers, &[Scope::Admin])?;
     let activated = parts.policies.roll_back(&actor.id.to_string()).await?;
     Ok((StatusCode::CREATED, Json(activated)))

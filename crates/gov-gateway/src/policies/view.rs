@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     registry::List,
+    servers::Confirmed,
     store::{PolicyVersion, StoredPolicy},
 };
 
@@ -35,6 +36,17 @@ impl PolicyView {
             active: true,
         }
     }
+}
+
+/// A version that was made the active one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivatedView {
+    /// Which one.
+    #[serde(flatten)]
+    pub policy: PolicyView,
+    /// How many servers judge by it, where one runs and they could be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Confirmed>,
 }
 
 /// A policy version with its text.

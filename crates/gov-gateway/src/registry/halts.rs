@@ -8,6 +8,7 @@ use crate::{
     identity::Halt,
     logged::{ChangeRecord, LoggedWithin},
     reason::Reason,
+    servers::{Confirmed, Servers},
     store::Effect,
 };
 
@@ -35,6 +36,9 @@ pub struct HaltOutcome {
     /// The record of the change, where this did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<ChangeRecord>,
+    /// How many servers go by it, where this did it and they could be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Confirmed>,
 }
 
 impl HaltView {
@@ -93,9 +97,13 @@ impl Registry {
             // Another server was faster, or memory is ahead of a database that failed.
             let contents = self.store.contents().await?;
             self.directory.replace(contents.identities, contents.generation);
-            return Ok(HaltOutcome { view: self.halted(), changed: false, record: None });
+            let view = self.halted();
+            return Ok(HaltOutcome { view, changed: false, record: None, confirmed: None });
         };
-        let record = LoggedWithin::record(self.log.as_ref(), position).await;
-        Ok(HaltOutcome { view: self.halted(), changed: true, record: Some(record) })
+        let (record, confirmed) = tokio::join!(
+            LoggedWithin::record(self.log.as_ref(), position),
+            Servers::confirmed(self.servers.as_ref(), position),
+        );
+        Ok(HaltOutcome { view: self.halted(), changed: true, record: Some(record), confirmed })
     }
 }

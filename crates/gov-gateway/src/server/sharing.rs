@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     generation::{Freshness, GenerationFollower, GenerationHealth, Memory},
+    servers::Servers,
     storage::{Kind, Storage},
     store::GatewayStore,
 };
@@ -43,15 +44,28 @@ impl Sharing {
         vec![Arc::new(state), Arc::clone(time) as _]
     }
 
+    /// The servers of the deployment, of which this one is called `node`.
+    pub(super) fn servers(&self, store: &Arc<dyn GatewayStore>, node: &str) -> Servers {
+        match &self.time {
+            None => Servers::alone(),
+            Some(_) => {
+                Servers::sharing(Arc::clone(store), node.to_owned(), Arc::clone(&self.clock))
+            }
+        }
+    }
+
     /// Starts the tasks.
     pub(super) fn start(
         self,
         store: Arc<dyn GatewayStore>,
         memory: Memory,
+        servers: &Servers,
         stop: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
         let Some(time) = self.time else { return Vec::new() };
-        let follower = GenerationFollower::new(store, memory, self.freshness, self.clock);
+        let attendance = servers.attendance();
+        let follower =
+            GenerationFollower::new(store, memory, self.freshness, attendance, self.clock);
         let stop_time = stop.clone();
         vec![
             tokio::spawn(follower.run(stop.clone())),

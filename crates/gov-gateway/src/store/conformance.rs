@@ -15,9 +15,12 @@ mod founding;
 mod halts;
 mod history;
 mod policies;
+mod presences;
 mod stand_ins;
 
-pub(super) use self::{changes::*, founding::*, halts::*, history::*, policies::*, stand_ins::*};
+pub(super) use self::{
+    changes::*, founding::*, halts::*, history::*, policies::*, presences::*, stand_ins::*,
+};
 
 /// What a rule is about.
 type Store = Arc<dyn GatewayStore>;
@@ -46,6 +49,7 @@ macro_rules! for_each_rule {
         $rule!(the_history_is_read_in_pages);
         $rule!(the_feed_cursor_only_moves_ahead);
         $rule!(a_run_is_replaced_and_its_gap_is_in_the_history);
+        $rule!(a_server_is_present_once_until_it_leaves);
     };
 }
 

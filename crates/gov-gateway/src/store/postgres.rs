@@ -15,12 +15,13 @@ mod history;
 mod identities;
 mod people;
 mod policies;
+mod presences;
 mod runs;
 mod stand_ins;
 
 use super::{
     Change, Contents, Edit, Effect, Founding, FoundingOutcome, GatewayStore, HistoryRow,
-    PolicyVersion, Run, StoreError, StoredPolicy, founding::Found, whole,
+    PolicyVersion, Presence, Run, StoreError, StoredPolicy, founding::Found, whole,
 };
 use crate::identity::Identities;
 
@@ -45,6 +46,12 @@ pub static COMPONENT: Component = Component {
             what: "stand-ins, and the halt",
             sql: include_str!("../../migrations/postgres/0003_stand_ins_and_halt.sql"),
             // An older build would judge checks while everything is halted.
+            min_reader: 3,
+        },
+        Migration {
+            version: 4,
+            what: "which servers there are",
+            sql: include_str!("../../migrations/postgres/0004_presence.sql"),
             min_reader: 3,
         },
     ],
@@ -151,6 +158,18 @@ impl GatewayStore for PgGatewayStore {
             history::insert(&mut tx, gap).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    async fn put_presence(&self, presence: Presence) -> Result<(), StoreError> {
+        presences::put(&mut *self.pool.acquire().await?, &presence).await
+    }
+
+    async fn leave(&self, node: &str) -> Result<(), StoreError> {
+        presences::remove(&mut *self.pool.acquire().await?, node).await
+    }
+
+    async fn presences(&self) -> Result<Vec<Presence>, StoreError> {
+        presences::all(&mut *self.pool.acquire().await?).await
     }
 
     async fn history_after(

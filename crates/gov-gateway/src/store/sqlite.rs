@@ -16,6 +16,7 @@ mod history;
 mod identities;
 mod people;
 mod policies;
+mod presences;
 mod runs;
 mod stand_ins;
 
@@ -25,7 +26,7 @@ pub(crate) use self::{
 };
 use super::{
     Change, Contents, Edit, Effect, Founding, FoundingOutcome, GatewayStore, HistoryRow,
-    PolicyVersion, Run, StoreError, StoredPolicy, founding::Found, whole,
+    PolicyVersion, Presence, Run, StoreError, StoredPolicy, founding::Found, whole,
 };
 
 /// The gateway's own tables.
@@ -49,6 +50,12 @@ pub static COMPONENT: Component = Component {
             what: "stand-ins, and the halt",
             sql: include_str!("../../migrations/sqlite/0003_stand_ins_and_halt.sql"),
             // An older build would judge checks while everything is halted.
+            min_reader: 3,
+        },
+        Migration {
+            version: 4,
+            what: "which servers there are",
+            sql: include_str!("../../migrations/sqlite/0004_presence.sql"),
             min_reader: 3,
         },
     ],
@@ -154,6 +161,19 @@ impl GatewayStore for SqliteGatewayStore {
             gap.map_or(Ok(()), |gap| history::insert(db, &gap).map(drop))
         })
         .await
+    }
+
+    async fn put_presence(&self, presence: Presence) -> Result<(), StoreError> {
+        self.write(move |db| presences::put(db, &presence)).await
+    }
+
+    async fn leave(&self, node: &str) -> Result<(), StoreError> {
+        let node = node.to_owned();
+        self.write(move |db| presences::remove(db, &node)).await
+    }
+
+    async fn presences(&self) -> Result<Vec<Presence>, StoreError> {
+        self.read(presences::all).await
     }
 
     async fn history_after(

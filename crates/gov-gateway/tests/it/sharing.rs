@@ -178,6 +178,34 @@ async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_halt_and_a_policy_that_all_servers_confirm_count_at_each_at_once() {
+    let Some(shared) = Shared::new().await else { return };
+    let (a, b) = (shared.server("").await, shared.server("").await);
+    let admin = a.admin.clone().unwrap();
+    let (_, agent) = a.token(&admin).await;
+    let asked = async || b.check(&agent, ALLOWED).await;
+    until("the new token counts there", asked, |(status, _)| *status == 200).await;
+    let both = json!({"servers": 2, "of": 2});
+    let halted = async || {
+        a.ask("POST /v1/resume", &admin, r#"{"reason":"again"}"#).await;
+        a.ask("POST /v1/halt", &admin, r#"{"reason":"smoke"}"#).await.1
+    };
+    // On a machine under load the other one may need more than an answer waits.
+    until("both confirm the halt", halted, |it| it["confirmed"] == both).await;
+    assert_eq!(b.check(&agent, ALLOWED).await.1["rule_id"], "halted");
+    a.ask("POST /v1/resume", &admin, r#"{"reason":"a toaster"}"#).await;
+    let body = json!({"text": r#"@id("all") permit (principal, action, resource);"#}).to_string();
+    let put = async || a.ask("POST /v1/policies", &admin, &body).await.1;
+    let put = until("both confirm the policy", put, |it| it["confirmed"] == both).await;
+    assert_eq!(b.check(&agent, REFUSED).await.1["policy_version"], put["version"]);
+
+    assert_eq!(b.stop().await, Ended::Clean);
+    let (_, alone) = a.ask("POST /v1/halt", &admin, r#"{"reason":"smoke"}"#).await;
+    assert_eq!(alone["confirmed"], json!({"servers": 1, "of": 1}), "who has left counts no more");
+    assert_eq!(a.stop().await, Ended::Clean);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_cannot_ask_refuses_as_stale_and_goes_on_by_itself() {
     let Some(shared) = Shared::new().await else { return };
     let it = shared.server("durability.refuse = \"spooled\"").await;
