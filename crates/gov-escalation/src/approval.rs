@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     chain::{Chain, Fallback, Rung},
+    clock::RunningClock,
     transition::SYSTEM_TIMEOUT,
 };
 
@@ -50,11 +51,12 @@ pub struct Approval {
     pub status: Status,
     /// The rung that was asked last, from 0.
     pub rung: u32,
-    /// When that rung was asked.
+    /// When that rung was asked, as the clocks count: a halt since then is left out.
     pub arrived_at: Timestamp,
     /// When the request came.
     pub submitted_at: Timestamp,
-    /// The end of the current status, where it ends by itself.
+    /// The end of the current status, where it ends by itself. While everything is halted it is as
+    /// if that ended at once; its end moves it by the whole halt.
     pub expires_at: Option<Timestamp>,
     /// When the clock strikes next.
     pub due_at: Option<Timestamp>,
@@ -68,6 +70,8 @@ pub struct Approval {
     pub consumption: Option<Consumption>,
     /// Counts the changes, from 1: who read an older one changes nothing.
     pub generation: u64,
+    /// What its deadlines are compared with.
+    pub clock: RunningClock,
 }
 
 /// Where an approval stands.
@@ -244,7 +248,7 @@ impl Approval {
     /// The status at `now`: the stored one, or what its timer will make of it where that is late.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
-        let is_over = self.expires_at.is_some_and(|it| it <= now);
+        let is_over = self.expires_at.is_some_and(|it| it <= self.clock.at(now));
         match (self.status, self.chain().fallback) {
             (Status::Pending, Fallback::Deny) if is_over => Status::TimedOut,
             (Status::Pending, Fallback::Allow) if is_over => Status::Approved,

@@ -10,6 +10,7 @@ pub mod approval;
 pub mod approvals;
 pub mod auditor;
 pub mod chain;
+pub mod clock;
 pub mod directory;
 pub mod notifier;
 pub mod roster;

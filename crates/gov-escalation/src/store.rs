@@ -20,6 +20,7 @@ mod audit;
 pub mod conformance;
 #[cfg(feature = "test-util")]
 pub mod damage;
+mod halt;
 pub mod memory;
 mod outbox;
 #[cfg(feature = "postgres")]
@@ -30,6 +31,7 @@ mod rows;
 pub mod sqlite;
 
 pub use self::audit::{Auditing, Bounds, Findings, Mended, SetAside};
+pub use self::halt::HaltClock;
 pub use self::outbox::{Failure, Lane, Lease, Outbox, Pace, TargetState, Waiting};
 
 /// Keeps approvals and their timers.

@@ -145,7 +145,8 @@ pub fn apply(approval: &Approval, change: &Change, now: Timestamp) -> Result<Ste
 
 /// The approval with an answer; a yes may be used for a while.
 fn answer(approval: &Approval, status: Status, answer: HumanAnswer, now: Timestamp) -> Approval {
-    let until = (status == Status::Approved).then(|| now + approval.chain().approved_for.0);
+    let begins = approval.clock.at(now);
+    let until = (status == Status::Approved).then(|| begins + approval.chain().approved_for.0);
     Approval { answer: Some(answer), expires_at: until, due_at: until, ..ended(approval, status) }
 }
 

@@ -19,8 +19,8 @@ use gov_core::{
 use serde_json::json;
 
 use super::{
-    Applied, ApprovalStore, Auditing, Failure, Fired, History, Lane, Lease, Outbox, Pace,
-    StoreError, damage::Damage,
+    Applied, ApprovalStore, Auditing, Failure, Fired, HaltClock, History, Lane, Lease, Outbox,
+    Pace, StoreError, damage::Damage,
 };
 use crate::{
     approval::{Approval, ApprovalRequest, Decider, HistoryRow, Verdict},
@@ -58,9 +58,9 @@ pub use self::{
 };
 
 /// What a rule is about: everything that a backend keeps. It knows [`roster`].
-pub trait Backend: ApprovalStore + Outbox + History + Auditing + Damage {}
+pub trait Backend: ApprovalStore + Outbox + History + Auditing + HaltClock + Damage {}
 
-impl<S: ApprovalStore + Outbox + History + Auditing + Damage> Backend for S {}
+impl<S: ApprovalStore + Outbox + History + Auditing + HaltClock + Damage> Backend for S {}
 
 /// How long rung 0 of [`chain`] has.
 pub const RUNG: Duration = Duration::from_mins(15);

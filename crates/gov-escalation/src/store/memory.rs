@@ -11,12 +11,14 @@ use super::{
 };
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Notification},
+    clock::Halts,
     directory::Directory,
     event::EscalationEvent,
     transition::{self, Change, Step},
 };
 
 mod audit;
+mod halt;
 mod outbox;
 
 use self::outbox::{Message, Target};
@@ -40,6 +42,7 @@ struct Tables {
     targets: BTreeMap<String, Target>,
     cursor: u64,
     damaged: audit::Damaged,
+    halts: Halts,
 }
 
 /// A step whose history is sealed: writing it cannot fail.
@@ -69,7 +72,8 @@ impl ApprovalStore for MemoryApprovalStore {
         if let Some(open) = tables.open(&request.digest) {
             return Ok(Submitted { approval: open.clone(), position: None });
         }
-        let step = seal(transition::open(ApprovalId::at(now), request, roster.as_deref(), now))?;
+        let (id, clock) = (ApprovalId::at(now), tables.halts.clock);
+        let step = seal(transition::open(id, request, roster.as_deref(), clock, now))?;
         let approval = step.approval.clone();
         Ok(Submitted { approval, position: Some(tables.write(step, now)) })
     }
@@ -95,6 +99,9 @@ impl ApprovalStore for MemoryApprovalStore {
     async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError> {
         let roster = self.directory.as_ref().map(|it| it.roster());
         let mut tables = self.tables.lock();
+        if tables.halts.clock.halted_at.is_some() {
+            return Ok(Firing::default());
+        }
         let mut due: Vec<_> = tables
             .approvals
             .values()
@@ -125,7 +132,9 @@ impl ApprovalStore for MemoryApprovalStore {
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.tables.lock().approvals.values().filter_map(|it| it.due_at).min())
+        let tables = self.tables.lock();
+        let runs = tables.halts.clock.halted_at.is_none();
+        Ok(tables.approvals.values().filter(|_| runs).filter_map(|it| it.due_at).min())
     }
 
     async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {

@@ -31,6 +31,7 @@ mod bell;
 #[cfg(feature = "test-util")]
 mod damage;
 mod fire;
+mod halt;
 mod history;
 mod outbox;
 mod targets;
@@ -66,6 +67,13 @@ pub const COMPONENT: Component = Component {
             what: "votes",
             sql: include_str!("../../migrations/postgres/0004_votes.sql"),
             min_reader: 4,
+        },
+        // An older program would fire during a halt, and read every deadline too early after it.
+        Migration {
+            version: 5,
+            what: "halts",
+            sql: include_str!("../../migrations/postgres/0005_halts.sql"),
+            min_reader: 5,
         },
     ],
 };
@@ -123,7 +131,9 @@ impl ApprovalStore for PgApprovalStore {
         now: Timestamp,
     ) -> Result<Submitted, StoreError> {
         let digest = request.digest;
-        let step = transition::open(ApprovalId::at(now), request, self.roster().as_deref(), now);
+        // A halt that comes between this look and the insert is as if it came after.
+        let (id, clock) = (ApprovalId::at(now), halt::read(&self.pool).await?);
+        let step = transition::open(id, request, self.roster().as_deref(), clock, now);
         let step = SealedStep::of(step, None).map_err(unavailable)?;
         for _ in 0..TRIES {
             if let Some(position) = self.open(&step).await? {
@@ -186,7 +196,7 @@ impl ApprovalStore for PgApprovalStore {
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        fire::next_deadline(&self.pool).await
+        Ok(self.pulse().await?.next_deadline)
     }
 
     async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {

@@ -3,11 +3,16 @@
 //! A backend reads its columns into these rows; here they become approvals again, or the name of
 //! the column that nobody can read.
 
+use std::time::Duration;
+
 use gov_core::{ActionDigest, ApprovalId, Payload, Timestamp, payload::SALT_BYTES};
 
 use super::StoreError;
-use crate::approval::{
-    Approval, ApprovalRequest, Consumption, HistoryRow, HumanAnswer, Notification, Status,
+use crate::{
+    approval::{
+        Approval, ApprovalRequest, Consumption, HistoryRow, HumanAnswer, Notification, Status,
+    },
+    clock::RunningClock,
 };
 
 mod json;
@@ -51,6 +56,8 @@ pub(super) struct ApprovalRow {
     pub(super) generation: i64,
     pub(super) votes: Option<String>,
     pub(super) chain_now: Option<String>,
+    pub(super) halted_at: Option<i64>,
+    pub(super) given_back: i64,
 }
 
 /// One history row with what it takes from its approval.
@@ -87,6 +94,8 @@ impl ApprovalRow {
     /// [`StoreError::Corrupt`] with the first column that makes no sense.
     pub(super) fn read(self, id: ApprovalId) -> Result<Approval, StoreError> {
         let columns = Columns::of(id);
+        let clock = columns.clock(self.halted_at, self.given_back)?;
+        let deadline = |column, stored| columns.deadline(column, clock.by_calendar(stored));
         let request = ApprovalRequest {
             digest: columns.digest(&self.digest)?,
             agent_id: columns.word("agent_id", &self.agent_id)?,
@@ -123,15 +132,16 @@ impl ApprovalRow {
             request,
             status: columns.must("status", Status::from_word(&self.status))?,
             rung: columns.number("rung", self.rung)?,
-            arrived_at: columns.time("arrived_at", self.arrived_at)?,
+            arrived_at: deadline("arrived_at", self.arrived_at)?,
             submitted_at: columns.time("submitted_at", self.submitted_at)?,
-            expires_at: self.expires_at.map(|it| columns.time("expires_at", it)).transpose()?,
-            due_at: self.due_at.map(|it| columns.deadline("due_at", it)).transpose()?,
+            expires_at: self.expires_at.map(|it| deadline("expires_at", it)).transpose()?,
+            due_at: self.due_at.map(|it| deadline("due_at", it)).transpose()?,
             chain_now,
             votes: columns.must("votes", votes)?,
             answer,
             consumption,
             generation: columns.number("generation", self.generation)?,
+            clock,
         })
     }
 }
@@ -200,6 +210,13 @@ impl Columns {
         micros: i64,
     ) -> Result<Timestamp, StoreError> {
         self.time(column, micros.min(Timestamp::MAX.as_micros()))
+    }
+
+    /// The clock of all approvals, read beside this one.
+    fn clock(self, halted_at: Option<i64>, given_back: i64) -> Result<RunningClock, StoreError> {
+        let halted_at = halted_at.map(|it| self.time("halted_at", it)).transpose()?;
+        let given_back = Duration::from_micros(self.number("given_back", given_back)?);
+        Ok(RunningClock { halted_at, given_back })
     }
 
     fn word<T: std::str::FromStr>(self, column: &'static str, word: &str) -> Result<T, StoreError> {

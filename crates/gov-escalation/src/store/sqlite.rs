@@ -30,6 +30,7 @@ mod audit;
 #[cfg(feature = "test-util")]
 mod damage;
 mod fire;
+mod halt;
 mod history;
 mod outbox;
 mod steps;
@@ -63,6 +64,13 @@ pub const COMPONENT: Component = Component {
             what: "votes",
             sql: include_str!("../../migrations/sqlite/0004_votes.sql"),
             min_reader: 4,
+        },
+        // An older program would fire during a halt, and read every deadline too early after it.
+        Migration {
+            version: 5,
+            what: "halts",
+            sql: include_str!("../../migrations/sqlite/0005_halts.sql"),
+            min_reader: 5,
         },
     ],
 };
@@ -137,14 +145,15 @@ impl ApprovalStore for SqliteApprovalStore {
         request: ApprovalRequest,
         now: Timestamp,
     ) -> Result<Submitted, StoreError> {
-        let digest = request.digest;
-        let step = transition::open(ApprovalId::at(now), request, self.roster().as_deref(), now);
-        let step = SealedStep::of(step, None).map_err(unavailable)?;
+        let roster = self.roster();
         self.change(move |tx| {
             // One writer at a time: nobody can open another between this look and the insert.
-            if let Some(approval) = approvals::find_open(tx, &digest)? {
+            if let Some(approval) = approvals::find_open(tx, &request.digest)? {
                 return Ok(Submitted { approval, position: None });
             }
+            let (id, clock) = (ApprovalId::at(now), halt::read(tx)?.clock);
+            let step = transition::open(id, request, roster.as_deref(), clock, now);
+            let step = SealedStep::of(step, None).map_err(unavailable)?;
             let position = steps::open(tx, &step)?;
             Ok(Submitted { approval: step.approval, position: Some(position) })
         })
@@ -189,7 +198,7 @@ impl ApprovalStore for SqliteApprovalStore {
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(fire::next_deadline).await
+        Ok(self.pulse().await?.next_deadline)
     }
 
     async fn get(&self, id: ApprovalId) -> Result<Approval, StoreError> {

@@ -23,7 +23,7 @@ pub(super) fn consume(
     if approval.status != Status::Approved {
         return Err(Refusal::Status(approval.status));
     }
-    if approval.expires_at.is_some_and(|it| it <= now) {
+    if approval.status_at(now) == Status::Expired {
         return Err(Refusal::Status(Status::Expired));
     }
     let approver = approval.answer.as_ref().map(|it| it.actor.as_str());

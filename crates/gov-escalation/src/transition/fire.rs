@@ -17,9 +17,10 @@ use crate::{
 /// roster no rung counts as empty.
 #[must_use]
 pub fn fire(approval: &Approval, people: Option<&Roster>, now: Timestamp) -> Option<Step> {
-    let due = approval.due_at.filter(|due| *due <= now)?;
+    let shown = approval.clock.at(now);
+    let due = approval.due_at.filter(|due| *due <= shown)?;
     match approval.status {
-        Status::Pending if approval.expires_at.is_some_and(|it| it <= now) => {
+        Status::Pending if approval.expires_at.is_some_and(|it| it <= shown) => {
             Some(fall_back(approval, now))
         }
         Status::Pending => Some(escalate(approval, people, due, now)),
@@ -35,7 +36,7 @@ fn escalate(approval: &Approval, people: Option<&Roster>, due: Timestamp, now: T
         // Only a chain that was stored by other hands has a deadline and no rung.
         return fall_back(approval, now);
     }
-    let arrival = arrive(approval, people, next, due, now);
+    let arrival = arrive(approval, people, next, due, approval.clock.at(now));
     let audience = |rung| approval.chain().rung(rung).map(Rung::audience);
     let (from, to) = (audience(approval.rung), audience(arrival.rung));
     let escalated = HistoryEntry {

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Step, entry, message::told, routing::arrive};
 use crate::{
     approval::{Approval, ApprovalRequest, HistoryEntry, Status},
+    clock::RunningClock,
     roster::Roster,
 };
 
@@ -16,9 +17,11 @@ pub fn open(
     id: ApprovalId,
     request: ApprovalRequest,
     people: Option<&Roster>,
+    clock: RunningClock,
     now: Timestamp,
 ) -> Step {
-    let times_out = now + request.chain.timeout.0;
+    let begins = clock.at(now);
+    let times_out = begins + request.chain.timeout.0;
     let requested = HistoryEntry {
         policy_version: Some(request.policy_version),
         content: json!({
@@ -35,7 +38,7 @@ pub fn open(
         id,
         status: Status::Pending,
         rung: 0,
-        arrived_at: now,
+        arrived_at: begins,
         submitted_at: now,
         expires_at: Some(times_out),
         due_at: None,
@@ -44,9 +47,10 @@ pub fn open(
         answer: None,
         consumption: None,
         generation: 1,
+        clock,
         request,
     };
-    let arrival = arrive(&asked, people, 0, now, now);
+    let arrival = arrive(&asked, people, 0, begins, begins);
     let mut history = vec![requested];
     history.extend(arrival.skips(&asked, now));
     history.push(arrival.routed(&asked, now));

@@ -25,7 +25,8 @@ pub(super) fn reopen(
     if approval.holds_under(chain) {
         return Err(Refusal::Satisfied);
     }
-    let times_out = now + chain.timeout.0;
+    let begins = approval.clock.at(now);
+    let times_out = begins + chain.timeout.0;
     let asked = Approval {
         status: Status::Pending,
         chain_now: Some(chain.clone()),
@@ -34,7 +35,7 @@ pub(super) fn reopen(
         generation: approval.generation.saturating_add(1),
         ..approval.clone()
     };
-    let arrival = arrive(&asked, Some(roster), 0, now, now);
+    let arrival = arrive(&asked, Some(roster), 0, begins, begins);
     if chain.satisfied_by(arrival.rung, &asked.votes).is_some() {
         return Err(Refusal::Satisfied);
     }

@@ -9,13 +9,14 @@ use super::*;
 use crate::{
     approval::ApprovalRequest,
     chain::{Chain, Fallback, Span},
+    clock::RunningClock,
     store::conformance::{APPROVED_FOR, RUNG, TIMEOUT, answer, chain, consume, request},
 };
 
 #[test]
 fn opening_asks_the_first_rung_and_says_who_asked_for_what() {
     let now = now();
-    let step = open(ApprovalId::at(now), request(1), None, now);
+    let step = open(ApprovalId::at(now), request(1), None, RunningClock::default(), now);
     let it = &step.approval;
     assert_eq!((it.status, it.rung, it.generation), (Status::Pending, 0, 1));
     assert_eq!((it.due_at, it.expires_at), (Some(now + RUNG), Some(now + TIMEOUT)));
@@ -33,7 +34,7 @@ fn opening_asks_the_first_rung_and_says_who_asked_for_what() {
 fn a_single_rung_waits_for_the_time_out() {
     let mut request = request(1);
     request.chain.rungs.truncate(1);
-    let it = open(ApprovalId::at(now()), request, None, now()).approval;
+    let it = open(ApprovalId::at(now()), request, None, RunningClock::default(), now()).approval;
     assert_eq!(it.due_at, Some(now() + TIMEOUT));
 }
 
@@ -42,7 +43,7 @@ fn a_deadline_beyond_all_time_never_fires_rather_than_at_once() {
     let mut request = request(1);
     request.chain.rungs.truncate(1);
     request.chain.timeout = Span(Duration::MAX);
-    let it = open(ApprovalId::at(now()), request, None, now()).approval;
+    let it = open(ApprovalId::at(now()), request, None, RunningClock::default(), now()).approval;
     assert_eq!(it.due_at, Some(Timestamp::MAX));
     assert_eq!(fire(&it, None, now() + Duration::from_hours(1_000_000)), None);
 }
@@ -228,7 +229,7 @@ fn pending() -> Approval {
 
 fn pending_with(fallback: Fallback) -> Approval {
     let request = ApprovalRequest { chain: Chain { fallback, ..chain() }, ..request(1) };
-    open(ApprovalId::at(now()), request, None, now()).approval
+    open(ApprovalId::at(now()), request, None, RunningClock::default(), now()).approval
 }
 
 fn approved() -> Approval {

@@ -7,6 +7,7 @@ use gov_core::{ApprovalId, AuditEventKind, Clock as _, Timestamp, clock::ManualC
 use gov_escalation::{
     approval::{Approval, ApprovalRequest, Status, Verdict},
     chain::{Chain, Fallback},
+    clock::RunningClock,
     store::{
         conformance::{self, answer, consume, request},
         memory::MemoryApprovalStore,
@@ -107,7 +108,8 @@ impl Life {
     fn open(fallback: Fallback, now: Timestamp) -> Self {
         let chain = Chain { fallback, ..conformance::chain() };
         let request = ApprovalRequest { chain, ..request(1) };
-        let step = transition::open(ApprovalId::at(now), request, None, now);
+        let step =
+            transition::open(ApprovalId::at(now), request, None, RunningClock::default(), now);
         assert_eq!((step.approval.generation, step.history.len(), step.outbox.len()), (1, 2, 1));
         Self { approval: step.approval, answers: 0, uses: 0, told: 1 }
     }

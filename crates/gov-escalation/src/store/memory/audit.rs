@@ -16,9 +16,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Damaged {
     /// Without a timer.
-    lost: BTreeMap<ApprovalId, Approval>,
+    pub(super) lost: BTreeMap<ApprovalId, Approval>,
     /// Unreadable; once somebody noticed, with the reason.
-    garbled: BTreeMap<ApprovalId, (Approval, Option<String>)>,
+    pub(super) garbled: BTreeMap<ApprovalId, (Approval, Option<String>)>,
 }
 
 impl Damaged {
@@ -56,7 +56,8 @@ impl Auditing for MemoryApprovalStore {
         for it in readable {
             found.unarmed += u64::from(stands(it));
             found.stale += u64::from(runs_in_vain(it));
-            found.overdue += u64::from(it.due_at.is_some_and(|it| it < due));
+            let runs = it.clock.halted_at.is_none();
+            found.overdue += u64::from(runs && it.due_at.is_some_and(|it| it < due));
         }
         Ok(found)
     }
@@ -141,7 +142,12 @@ impl Tables {
         let told = self.outbox.iter().map(|it| &it.notification);
         let rung = told.filter(|told| told.approval_id == it.id).map(|it| it.rung).max();
         let rows = self.history.iter().filter(|row| row.approval_id == it.id).count() as u64;
-        Approval { rung: rung.unwrap_or(0), arrived_at: now, generation: rows + 1, ..it }
+        Approval {
+            rung: rung.unwrap_or(0),
+            arrived_at: it.clock.at(now),
+            generation: rows + 1,
+            ..it
+        }
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) const COLUMNS: &str =
     "t.approval_id, a.digest, a.agent_id, a.session_id, a.team_id, a.action_kind,
     a.content, a.rule_id, a.reason, a.risk, a.policy_version, a.chain, a.submitted_at, a.status,
     a.expires_at, a.answered_by, a.answered_at, a.comment, a.consumed_at, a.consumed_under,
-    a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation, a.votes, a.chain_now";
+    a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation, a.votes, a.chain_now,
+    (select halted_at from escalation_clock) as halted_at,
+    (select given_back from escalation_clock) as given_back";
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's times begin.
 const EPOCH_2000: i64 = 946_684_800_000_000;
@@ -87,6 +89,8 @@ pub(super) fn read(row: &PgRow) -> Result<Approval, StoreError> {
         generation: cells.get("generation")?,
         votes: cells.get("votes")?,
         chain_now: cells.get("chain_now")?,
+        halted_at: cells.optional_time("halted_at")?,
+        given_back: cells.get("given_back")?,
     };
     row.read(id)
 }
@@ -102,8 +106,13 @@ pub(super) fn optional_clamped_time(
     row: &PgRow,
     column: &str,
 ) -> Result<Option<Timestamp>, StoreError> {
+    Ok(optional_time(row, column)?.map(Timestamp::from_micros_clamped))
+}
+
+/// The same in microseconds since 1970, wherever that is.
+pub(super) fn optional_time(row: &PgRow, column: &str) -> Result<Option<i64>, StoreError> {
     let micros: Option<i64> = row.try_get_unchecked(column)?;
-    Ok(micros.map(|it| Timestamp::from_micros_clamped(it.saturating_add(EPOCH_2000))))
+    Ok(micros.map(|it| it.saturating_add(EPOCH_2000)))
 }
 
 pub(super) fn id(row: &PgRow) -> Result<ApprovalId, StoreError> {
@@ -209,7 +218,8 @@ pub(super) async fn list(
 
 /// Inserts a new approval with its timer; `false` if there is an open one for its action.
 pub(super) async fn insert(tx: &mut PgConnection, new: &Approval) -> Result<bool, StoreError> {
-    let Approval { id, request, .. } = new;
+    let Approval { id, request, clock, .. } = new;
+    let stored = |deadline| DateTime::<Utc>::from(clock.stored(deadline));
     let done = sqlx::query(
         "with opened as (
              insert into escalation_approval (approval_id, digest, agent_id, session_id, team_id,
@@ -236,10 +246,10 @@ pub(super) async fn insert(tx: &mut PgConnection, new: &Approval) -> Result<bool
     .bind(chain_text(&request.chain)?)
     .bind(DateTime::<Utc>::from(new.submitted_at))
     .bind(new.status.as_str())
-    .bind(new.expires_at.map(DateTime::<Utc>::from))
+    .bind(new.expires_at.map(stored))
     .bind(Columns::of(*id).must("rung", i32::try_from(new.rung).ok())?)
-    .bind(DateTime::<Utc>::from(new.arrived_at))
-    .bind(new.due_at.map(DateTime::<Utc>::from))
+    .bind(stored(new.arrived_at))
+    .bind(new.due_at.map(stored))
     .bind(integer(new.generation)?)
     .execute(tx)
     .await?;

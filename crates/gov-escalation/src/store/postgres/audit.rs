@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gov_core::{ApprovalId, AuditEventKind, NotificationId, Payload, Timestamp};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, PgPool, Row as _};
 use uuid::Uuid;
 
-use super::{PgApprovalStore, approvals, commit};
+use super::{PgApprovalStore, approvals, commit, halt};
 use crate::store::{
     Auditing, Bounds, Findings, Mended, SetAside, StoreError,
     rows::{Columns, Mending, mending, unavailable},
@@ -42,8 +42,9 @@ impl Auditing for PgApprovalStore {
         let written = NotificationId::at(bounds.unsent_since(now)).as_uuid();
         let row = sqlx::query(AssertSqlSafe(format!(
             "select (select count(*) from ({UNARMED}) unarmed) as unarmed,
-                 (select count(*) from escalation_timer where due_at < $1 and unreadable is null)
-                     as overdue,
+                 (select count(*) from escalation_timer where unreadable is null and due_at < $1 - (
+                     select given_back * interval '1 microsecond' from escalation_clock
+                     where halted_at is null)) as overdue,
                  (select count(*) from escalation_outbox
                      where free_at is not null and notification_id < $2) as unsent,
                  (select count(*) {STALE}) as stale,
@@ -172,10 +173,12 @@ impl Rows {
 }
 
 async fn plan_unarmed(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Mending>, StoreError> {
+    let clock = halt::read(pool).await?;
+    let begins = clock.stored(clock.at(now));
     let columns = approvals::COLUMNS;
     // Messages are found by no approval: one walk for all that are lost.
     let rows = sqlx::query(AssertSqlSafe(format!(
@@ -199,13 +202,13 @@ async fn plan_unarmed(
          ) t using (approval_id)
          order by t.approval_id"
     )))
-    .bind(DateTime::<Utc>::from(now))
+    .bind(DateTime::<Utc>::from(begins))
     .bind(i64::from(limit))
-    .fetch_all(executor)
+    .fetch_all(pool)
     .await?;
     let planned = rows.iter().map(|row| {
         let (generation, is_missing) = (row.try_get("generation")?, row.try_get("is_missing")?);
-        mending(approvals::id(row)?, generation, is_missing, approvals::read(row), now)
+        mending(approvals::id(row)?, generation, is_missing, approvals::read(row), begins)
     });
     planned.collect()
 }

@@ -72,18 +72,19 @@ impl<'s> Batch<'s> {
     pub(super) fn take(&mut self, step: &'s SealedStep) -> Result<(), StoreError> {
         let approval = &step.approval;
         let id = approval.id.as_uuid();
+        let stored = |deadline| Time::from(approval.clock.stored(deadline));
         let timers = &mut self.timers;
         timers.ids.push(id);
         timers.rungs.push(rung(approval.rung)?);
-        timers.arrived_at.push(approval.arrived_at.into());
-        timers.due_at.push(approval.due_at.map(Into::into));
+        timers.arrived_at.push(stored(approval.arrived_at));
+        timers.due_at.push(approval.due_at.map(stored));
         timers.generations.push(integer(approval.generation)?);
         if step.settles {
             let answers = &mut self.answers;
             let (answer, used) = (approval.answer.as_ref(), approval.consumption.as_ref());
             answers.ids.push(id);
             answers.statuses.push(approval.status.as_str());
-            answers.expires_at.push(approval.expires_at.map(Into::into));
+            answers.expires_at.push(approval.expires_at.map(stored));
             answers.answered_by.push(answer.map(|it| it.actor.as_str()));
             answers.answered_at.push(answer.map(|it| it.at.into()));
             answers.comments.push(answer.and_then(|it| it.comment.as_deref()));

@@ -5,7 +5,7 @@ use gov_core::Timestamp;
 use sqlx::{PgConnection, PgExecutor, Row as _};
 use uuid::Uuid;
 
-use super::{approvals, batch::Batch};
+use super::{approvals, batch::Batch, halt};
 use crate::{
     roster::Roster,
     store::{
@@ -20,13 +20,17 @@ pub(super) async fn lock_due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Uuid>, StoreError> {
+    let clock = halt::read(&mut *tx).await?;
+    if clock.halted_at.is_some() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query(
         "select approval_id from escalation_timer
          where due_at <= $1 and unreadable is null
          order by due_at, approval_id limit $2
          for update skip locked",
     )
-    .bind(DateTime::<Utc>::from(now))
+    .bind(DateTime::<Utc>::from(clock.stored(now)))
     .bind(i64::from(limit))
     .fetch_all(tx)
     .await?;
@@ -45,7 +49,7 @@ pub(super) async fn write(
     let mut firing = Firing::default();
     let mut planned = Vec::with_capacity(due.len());
     for (id, generation, read) in due {
-        let mut it = plan(id, generation, read, people, now)?;
+        let Some(mut it) = plan(id, generation, read, people, now)? else { continue };
         firing.fired.add(it.counts);
         firing.events.extend(it.event.take());
         planned.push(it);
@@ -98,25 +102,15 @@ pub(super) async fn pulse(executor: impl PgExecutor<'_>) -> Result<Pulse, StoreE
               from (select notifier, min(free_at) as free_at from escalation_outbox
                     where free_at is not null group by notifier) as unsent
                   left join escalation_target on name = notifier
-              where disabled_at is null)",
+              where disabled_at is null),
+             halted_at, last_halt_at, given_back
+         from escalation_clock",
     )
     .fetch_one(executor)
     .await?;
+    let clock = halt::row(&row)?.clock;
     Ok(Pulse {
-        next_deadline: approvals::optional_clamped_time(&row, "due_at")?,
+        next_deadline: clock.strikes_at(approvals::optional_time(&row, "due_at")?),
         next_unsent: approvals::optional_clamped_time(&row, "free_at")?,
     })
-}
-
-pub(super) async fn next_deadline(
-    executor: impl PgExecutor<'_>,
-) -> Result<Option<Timestamp>, StoreError> {
-    let row = sqlx::query(
-        "select due_at from escalation_timer
-         where due_at is not null and unreadable is null order by due_at limit 1",
-    )
-    .fetch_optional(executor)
-    .await?;
-    // Out of the calendar is never, or overdue: no reason to stop the clock of all others.
-    row.as_ref().map(|row| approvals::clamped_time(row, "due_at")).transpose()
 }

@@ -16,13 +16,15 @@ pub(in crate::store) struct Mending {
     /// Whether the row itself is gone.
     pub(in crate::store) is_missing: bool,
     pub(in crate::store) rung: u32,
+    /// This and `due_at` as they are stored.
     pub(in crate::store) arrived_at: Timestamp,
     pub(in crate::store) due_at: Option<Timestamp>,
     /// Why the approval is set aside instead.
     pub(in crate::store) unreadable: Option<String>,
 }
 
-/// Works out the timer of an approval as it was read; where nobody knows, its rung begins at `now`.
+/// Works out the timer of an approval as it was read; where nobody knows, its rung begins at
+/// `begins`, as that is stored.
 ///
 /// # Errors
 ///
@@ -32,13 +34,16 @@ pub(in crate::store) fn mending(
     generation: i64,
     is_missing: bool,
     read: Result<Approval, StoreError>,
-    now: Timestamp,
+    begins: Timestamp,
 ) -> Result<Mending, StoreError> {
-    let clock = read.and_then(|it| Ok((it.rung, it.arrived_at, deadline_of(&it)?)));
+    let clock = read.and_then(|it| {
+        let due_at = deadline_of(&it)?.map(|at| it.clock.stored(at));
+        Ok((it.rung, it.clock.stored(it.arrived_at), due_at))
+    });
     let (rung, arrived_at, due_at, unreadable) = match clock {
         Ok((rung, arrived_at, due_at)) => (rung, arrived_at, due_at, None),
         Err(StoreError::Corrupt { column, .. }) => {
-            (0, now, None, Some(format!("invalid `{column}`")))
+            (0, begins, None, Some(format!("invalid `{column}`")))
         }
         Err(other) => return Err(other),
     };

@@ -35,7 +35,8 @@ pub(in crate::store) enum Plan {
     SetAside(String),
 }
 
-/// Asks the rules what becomes of a due approval, as it was read.
+/// Asks the rules what becomes of a due approval, as it was read; `None` for one that is not due
+/// any more: all was halted between the two looks.
 ///
 /// # Errors
 ///
@@ -47,7 +48,7 @@ pub(in crate::store) fn plan(
     read: Result<Approval, StoreError>,
     people: Option<&Roster>,
     now: Timestamp,
-) -> Result<Planned, StoreError> {
+) -> Result<Option<Planned>, StoreError> {
     let (mut counts, mut event) = (Fired::default(), None);
     let mut set_aside = |why: String| {
         counts.set_aside = 1;
@@ -57,6 +58,7 @@ pub(in crate::store) fn plan(
         Err(StoreError::Corrupt { column, .. }) => set_aside(format!("invalid `{column}`")),
         Err(StoreError::NotFound(_)) => set_aside("a timer without an approval".to_owned()),
         Err(other) => return Err(other),
+        Ok(it) if it.due_at.is_some_and(|due| it.clock.at(now) < due) => return Ok(None),
         Ok(approval) => match transition::fire(&approval, people, now) {
             None => {
                 counts.stale = 1;
@@ -76,5 +78,5 @@ pub(in crate::store) fn plan(
             }
         },
     };
-    Ok(Planned { id, generation, plan, counts, event })
+    Ok(Some(Planned { id, generation, plan, counts, event }))
 }

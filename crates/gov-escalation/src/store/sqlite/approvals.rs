@@ -19,7 +19,9 @@ macro_rules! columns {
          a.rule_id, a.reason, a.risk, a.policy_version, a.chain, a.submitted_at, a.status,
          a.expires_at, a.answered_by, a.answered_at, a.comment, a.consumed_at, a.consumed_under,
          a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation as generation,
-         a.votes, a.chain_now"
+         a.votes, a.chain_now,
+         (select halted_at from escalation_clock) as halted_at,
+         (select given_back from escalation_clock) as given_back"
     };
 }
 pub(super) use columns;
@@ -77,6 +79,8 @@ pub(super) fn read(row: &Row<'_>, id: ApprovalId) -> Result<Approval, StoreError
         generation: cells.next("generation")?,
         votes: cells.next("votes")?,
         chain_now: cells.next("chain_now")?,
+        halted_at: cells.next("halted_at")?,
+        given_back: cells.next("given_back")?,
     };
     row.read(id)
 }

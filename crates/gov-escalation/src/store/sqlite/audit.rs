@@ -5,7 +5,7 @@ use gov_core::{ApprovalId, AuditEventKind, NotificationId, Payload, Timestamp};
 use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::json;
 
-use super::{SqliteApprovalStore, approvals};
+use super::{SqliteApprovalStore, approvals, halt};
 use crate::store::{
     Auditing, Bounds, Findings, Mended, SetAside, StoreError,
     rows::{Columns, Mending, mending, unavailable},
@@ -45,7 +45,8 @@ impl Auditing for SqliteApprovalStore {
         let written = NotificationId::at(bounds.unsent_since(now)).as_uuid();
         let sql = format!(
             "select (select count(*) from ({UNARMED})),
-                 (select count(*) from escalation_timer where due_at < ?1 and unreadable is null),
+                 (select count(*) from escalation_timer where unreadable is null and due_at < ?1 - (
+                     select given_back from escalation_clock where halted_at is null)),
                  (select count(*) from escalation_outbox
                      where free_at is not null and +notification_id < ?2),
                  (select count(*) {STALE}),
@@ -179,13 +180,15 @@ fn plan_unarmed(
          order by t.approval_id",
         approvals::columns!()
     );
+    let clock = halt::read(connection)?.clock;
+    let begins = clock.stored(clock.at(now));
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![now.as_micros(), limit])?;
+    let mut rows = statement.query(params![begins.as_micros(), limit])?;
     let mut planned = Vec::new();
     while let Some(row) = rows.next()? {
         let id = approvals::id(row)?;
         let (generation, is_missing) = (row.get("generation")?, row.get("is_missing")?);
-        planned.push(mending(id, generation, is_missing, approvals::read(row, id), now)?);
+        planned.push(mending(id, generation, is_missing, approvals::read(row, id), begins)?);
     }
     Ok(planned)
 }

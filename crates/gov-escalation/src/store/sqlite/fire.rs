@@ -3,7 +3,7 @@
 use gov_core::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
-use super::{approvals, number, steps::Steps};
+use super::{approvals, halt, steps::Steps};
 use crate::{
     roster::Roster,
     store::{
@@ -19,6 +19,10 @@ pub(super) fn plan_due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Planned>, StoreError> {
+    let clock = halt::read(connection)?.clock;
+    if clock.halted_at.is_some() {
+        return Ok(Vec::new());
+    }
     let sql = format!(
         "select {}, a.approval_id is null as orphan
          from escalation_timer t left join escalation_approval a using (approval_id)
@@ -28,13 +32,13 @@ pub(super) fn plan_due(
         approvals::columns!()
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![now.as_micros(), limit])?;
+    let mut rows = statement.query(params![clock.stored(now).as_micros(), limit])?;
     let mut planned = Vec::new();
     while let Some(row) = rows.next()? {
         let id = approvals::id(row)?;
         let orphan: bool = row.get("orphan")?;
         let read = if orphan { Err(StoreError::NotFound(id)) } else { approvals::read(row, id) };
-        planned.push(plan(id, row.get("generation")?, read, people, now)?);
+        planned.extend(plan(id, row.get("generation")?, read, people, now)?);
     }
     Ok(planned)
 }
@@ -80,23 +84,14 @@ pub(super) fn pulse(connection: &Connection) -> Result<Pulse, StoreError> {
               from (select notifier, min(free_at) as free_at from escalation_outbox
                     where free_at is not null group by notifier)
                   left join escalation_target on name = notifier
-              where disabled_at is null)",
+              where disabled_at is null),
+             halted_at, last_halt_at, given_back
+         from escalation_clock",
     )?;
     let pulse = statement.query_row([], |row| {
-        let time = |column| {
-            let micros: rusqlite::Result<Option<i64>> = row.get(column);
-            micros.map(|it| it.map(Timestamp::from_micros_clamped))
-        };
-        Ok(Pulse { next_deadline: time(0)?, next_unsent: time(1)? })
+        let clock = halt::row(row, 2)?.clock;
+        let next_unsent = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_micros_clamped);
+        Ok(Pulse { next_deadline: clock.strikes_at(row.get(0)?), next_unsent })
     });
     Ok(pulse?)
-}
-
-pub(super) fn next_deadline(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let due = number(
-        connection,
-        "select min(due_at) from escalation_timer where due_at is not null and unreadable is null",
-    )?;
-    // Out of the calendar is never, or overdue: no reason to stop the clock of all others.
-    Ok(due.map(Timestamp::from_micros_clamped))
 }

@@ -22,7 +22,8 @@ pub(super) struct Steps<'t> {
 
 /// Opens an approval; the answer is where its last history row stands.
 pub(super) fn open(tx: &Transaction<'_>, step: &SealedStep) -> Result<u64, StoreError> {
-    let Approval { id, request, .. } = &step.approval;
+    let Approval { id, request, clock, .. } = &step.approval;
+    let stored = |deadline| clock.stored(deadline).as_micros();
     tx.prepare_cached(
         "insert into escalation_approval (approval_id, digest, agent_id, session_id, team_id,
              action_kind, content, rule_id, reason, risk, policy_version, chain, submitted_at,
@@ -44,7 +45,7 @@ pub(super) fn open(tx: &Transaction<'_>, step: &SealedStep) -> Result<u64, Store
         chain_text(&request.chain)?,
         step.approval.submitted_at.as_micros(),
         step.approval.status.as_str(),
-        step.approval.expires_at.map(gov_core::Timestamp::as_micros),
+        step.approval.expires_at.map(stored),
     ])?;
     tx.prepare_cached(
         "insert into escalation_timer (approval_id, rung, arrived_at, due_at, generation)
@@ -53,8 +54,8 @@ pub(super) fn open(tx: &Transaction<'_>, step: &SealedStep) -> Result<u64, Store
     .execute(params![
         id.as_uuid().as_bytes(),
         step.approval.rung,
-        step.approval.arrived_at.as_micros(),
-        step.approval.due_at.map(gov_core::Timestamp::as_micros),
+        stored(step.approval.arrived_at),
+        step.approval.due_at.map(stored),
         integer(step.approval.generation)?,
     ])?;
     Steps::of(tx)?.tell(step)
@@ -104,12 +105,13 @@ impl<'t> Steps<'t> {
         before: i64,
     ) -> Result<Option<u64>, StoreError> {
         let approval = &step.approval;
+        let stored = |deadline| approval.clock.stored(deadline).as_micros();
         let moved = self.timer.execute(params![
             approval.id.as_uuid().as_bytes(),
             before,
             approval.rung,
-            approval.arrived_at.as_micros(),
-            approval.due_at.map(gov_core::Timestamp::as_micros),
+            stored(approval.arrived_at),
+            approval.due_at.map(stored),
         ])?;
         if moved == 0 {
             return Ok(None);
@@ -125,7 +127,7 @@ impl<'t> Steps<'t> {
         self.answer.execute(params![
             approval.id.as_uuid().as_bytes(),
             approval.status.as_str(),
-            approval.expires_at.map(gov_core::Timestamp::as_micros),
+            approval.expires_at.map(|it| approval.clock.stored(it).as_micros()),
             answer.map(|it| &it.actor),
             answer.map(|it| it.at.as_micros()),
             answer.and_then(|it| it.comment.as_ref()),

@@ -9,6 +9,7 @@ use gov_core::{
 use gov_escalation::{
     approval::{Approval, ApprovalRequest},
     chain::Chain,
+    clock::RunningClock,
     transition,
 };
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ fn approval(content: Value, reason: &str) -> Approval {
         policy_version: 3,
         chain: Chain::standard(),
     };
-    transition::open(ApprovalId::at(now), request, None, now).approval
+    transition::open(ApprovalId::at(now), request, None, RunningClock::default(), now).approval
 }
 
 fn event(kind: AuditEventKind, content: &Value) -> AuditEvent {
