@@ -31,6 +31,7 @@ use crate::{
 
 mod audits;
 mod firing;
+mod halts;
 mod history;
 mod outbox;
 mod people;
@@ -45,6 +46,7 @@ mod watched;
 pub use self::{
     audits::*,
     firing::*,
+    halts::*,
     history::*,
     outbox::*,
     people::{only, person, roster},
@@ -138,6 +140,19 @@ macro_rules! for_each_rule {
         $rule!(a_firing_names_who_is_asked_now_under_a_stable_key);
         $rule!(the_pulse_knows_the_next_deadline_and_the_next_message);
         $rule!(the_pulse_waits_for_no_target_that_gets_nothing);
+        $rule!(a_halt_fires_nothing_and_its_end_gives_back_exactly_that_time);
+        $rule!(two_halts_give_back_both);
+        $rule!(a_second_halt_keeps_the_first);
+        $rule!(of_concurrent_halts_and_ends_each_counts_once);
+        $rule!(a_resume_without_a_halt_changes_nothing);
+        $rule!(a_decision_during_a_halt_counts);
+        $rule!(an_approval_opened_during_a_halt_has_its_whole_time);
+        $rule!(an_approved_one_expires_later_by_the_halt);
+        $rule!(what_is_due_when_all_is_halted_is_due_when_it_ends);
+        $rule!(what_is_asked_again_during_a_halt_has_its_whole_time);
+        $rule!(the_pulse_knows_no_deadline_during_a_halt);
+        $rule!(a_timer_that_a_halt_froze_is_not_overdue);
+        $rule!(a_clock_that_is_mended_during_a_halt_gives_back_its_rest);
         $rule!(messages_are_leased_in_the_order_they_were_written);
         $rule!(two_messages_of_one_approval_keep_their_order);
         $rule!(a_message_reads_back_as_it_was_written);
