@@ -51,6 +51,12 @@ impl Alarm {
         }
     }
 
+    /// The clock of all approvals runs again at `now`: whoever slept through the halt looks, here and
+    /// in the other processes.
+    pub fn runs_again(&self, now: Timestamp) {
+        self.armed(Some(now));
+    }
+
     /// A timer was armed: the scheduler wakes if it would sleep beyond it.
     pub(crate) fn armed(&self, deadline: Option<Timestamp>) {
         if let Some(deadline) = deadline {

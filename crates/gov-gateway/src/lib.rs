@@ -7,6 +7,7 @@ pub mod audit_buffer;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod clocks;
 pub mod config;
 pub mod data_dir;
 pub mod dead_letters;

@@ -72,9 +72,22 @@ pub fn change<T>(
     open_dir: OpenDir,
     change: impl AsyncFnOnce(Arc<dyn GatewayStore>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    change_in(places, open_dir, async |it| change(Arc::clone(&it.store)).await)
+}
+
+/// The same, with everything else that is stored there.
+///
+/// # Errors
+///
+/// As from [`change`].
+pub fn change_in<T>(
+    places: &Places,
+    open_dir: OpenDir,
+    change: impl AsyncFnOnce(&Storage) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     block_on(async {
         let it = Offline::open(places, open_dir).await?;
-        let changed = change(Arc::clone(&it.storage.store)).await;
+        let changed = change(&it.storage).await;
         it.close().await;
         changed
     })?

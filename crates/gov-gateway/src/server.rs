@@ -33,7 +33,7 @@ mod shipping;
 use self::{
     approvals::Approvals,
     events::EventWork,
-    halts::HaltHealth,
+    halts::Halts,
     health::PolicyHealth,
     log::Log,
     opened::{Begun, Opened, Who},
@@ -143,6 +143,7 @@ impl Server {
         let Opened { storage, sharing, log, event_store, shipping, begun } =
             Opened::open(config, &data_dir, who, &clock).await?;
 
+        halts::before_start(&storage, begun.contents.identities.halt.as_ref()).await;
         let targets = open_targets(config, &clock).await?;
         // From here on nothing fails: each task that starts has the server as its owner.
         let Begun { contents, mut policy, admin_token } = begun;
@@ -189,7 +190,8 @@ impl Server {
             policies: policies.clone(),
             generation: contents.generation,
         };
-        let health = health(&log, &event_work, &gate, &approvals, &directory, &sharing);
+        let halts = Halts::new(&directory, &store, approvals.clocks.clone(), &clock);
+        let health = health(&log, &event_work, &gate, &approvals, &halts, &sharing);
         let parts = Parts {
             gate,
             directory,
@@ -213,7 +215,7 @@ impl Server {
         let stop_tasks = CancellationToken::new();
         let upkeep = keep_meters(meters, Arc::clone(&clock), stop_tasks.clone());
         let mut tasks = sharing.start(store, memory, &servers, &stop_tasks);
-        tasks.push(halts::start(&parts.directory, &stop_tasks));
+        tasks.push(tokio::spawn(halts.run(stop_tasks.clone())));
         tasks.extend([tokio::spawn(follower.run(stop_tasks.clone())), tokio::spawn(upkeep)]);
         Ok(Self {
             started: Started { address, data_dir, policy, log: log.describe(), admin_token },
@@ -353,10 +355,10 @@ fn health(
     event_work: &EventWork,
     gate: &Arc<Gate>,
     approvals: &Approvals,
-    directory: &Arc<Directory>,
+    halts: &Halts,
     sharing: &Sharing,
 ) -> Arc<[Arc<dyn Health>]> {
-    let (policy, halt) = (vec![PolicyHealth::of(gate)], vec![HaltHealth::of(directory)]);
+    let (policy, halt) = (vec![PolicyHealth::of(gate)], vec![halts.health()]);
     [log.health(), event_work.health(), policy, approvals.health(), halt, sharing.health()]
         .concat()
         .into()

@@ -41,6 +41,10 @@ pub struct ApprovalRow {
     pub submitted_at: Timestamp,
     /// The end of the current status, where it ends by itself.
     pub expires_at: Option<Timestamp>,
+    /// While everything is halted: since when its clock stands still. `expires_at` is then as it was
+    /// at that time, and is later by the whole halt once that ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted_at: Option<Timestamp>,
 }
 
 /// A list as every route gives it.
@@ -194,6 +198,7 @@ impl From<&Approval> for ApprovalRow {
             audience: rung.map(Rung::audience).unwrap_or_default(),
             submitted_at: approval.submitted_at,
             expires_at: approval.expires_at,
+            halted_at: approval.clock.halted_at.filter(|_| approval.expires_at.is_some()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `gov halt` and `gov resume`: the kill switch, over HTTP while a server runs, else on the files.
 
+use std::sync::Arc;
+
 use clap::Args;
 use gov_core::text;
 use serde_json::json;
@@ -10,8 +12,11 @@ use super::{
     tokens::files,
 };
 use crate::{
+    clocks,
+    data_dir::DataDir,
+    offline,
     reason::Reason,
-    registry::{HaltOutcome, HaltView},
+    registry::{HaltOutcome, HaltView, Registry, RegistryError},
 };
 
 /// Refuses every check from now on, until `gov resume`.
@@ -49,9 +54,7 @@ impl Halt {
         let Switch { reason, at } = self.switch;
         let outcome = match at.server()? {
             Some(server) => target::ask(server.post("/v1/halt", body(&reason)))?,
-            None => files::with_registry(&at.places, async |registry| {
-                registry.halt(&reason, "gov halt").await
-            })?,
+            None => on_files(&at, async |it| it.halt(&reason, "gov halt").await)?,
         };
         print(&at, &outcome)
     }
@@ -67,12 +70,32 @@ impl Resume {
         let Switch { reason, at } = self.switch;
         let outcome = match at.server()? {
             Some(server) => target::ask(server.post("/v1/resume", body(&reason)))?,
-            None => files::with_registry(&at.places, async |registry| {
-                registry.resume(&reason, "gov resume").await
-            })?,
+            None => on_files(&at, async |it| it.resume(&reason, "gov resume").await)?,
         };
         print(&at, &outcome)
     }
+}
+
+/// Where no server runs that would make the clocks of approvals follow.
+fn on_files(
+    at: &Target,
+    switch: impl AsyncFnOnce(&Registry) -> Result<HaltOutcome, RegistryError>,
+) -> Result<HaltOutcome, Failure> {
+    offline::change_in(&at.places, DataDir::open_or_create, async |storage| {
+        let registry = files::registry(Arc::clone(&storage.store)).await?;
+        let outcome = switch(&registry).await?;
+        let last = registry.directory().halts().borrow().clone();
+        if let Some(halt) = last {
+            let clocks = clocks::of(&storage.kind);
+            let followed = if outcome.changed {
+                clocks::follow(&*clocks, &halt).await
+            } else {
+                clocks::catch_up(&*clocks, &halt).await
+            };
+            followed.map_err(|it| Failure::of(Exit::NotJudged, it))?;
+        }
+        Ok(outcome)
+    })
 }
 
 fn body(reason: &Reason) -> Vec<u8> {

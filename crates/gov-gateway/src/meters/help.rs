@@ -20,6 +20,7 @@ pub static HELP: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Agents registered because they asked for the first time.",
     ),
+    ("gov_halted", Kind::Gauge, "1 while everything is halted and every check refused."),
     ("gov_policy_decisions_total", Kind::Counter, "Actions judged, by decision."),
     (
         "gov_policy_unrecorded_total",

@@ -56,8 +56,8 @@ pub struct RiskView {
 /// The end of the wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// When.
-    pub at: TimeView,
+    /// When; `None` while everything is halted and the clock stands still.
+    pub at: Option<TimeView>,
     /// How long it is until then: `11 min 42 s`.
     pub left: String,
 }
@@ -101,10 +101,12 @@ impl Card {
             audience: Shown::line(&rung.map(|it| it.audience_named(name_of)).unwrap_or_default()),
             facts: facts.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
             submitted: approval.submitted_at.into(),
-            expires: approval
-                .expires_at
-                .filter(|_| approval.status == Status::Pending)
-                .map(|at| Expiry { at: at.into(), left: time::span(at.since(now)) }),
+            expires: approval.expires_at.filter(|_| approval.status == Status::Pending).map(|at| {
+                Expiry {
+                    at: approval.clock.halted_at.is_none().then(|| at.into()),
+                    left: time::span(at.since(approval.clock.at(now))),
+                }
+            }),
             digest: request.digest.to_string(),
             may,
         }

@@ -11,7 +11,7 @@ use gov_escalation::{
     approvals::ApprovalsConfig,
     chain::Fallback,
     store::{
-        ApprovalStore, Auditing, History, Outbox,
+        ApprovalStore, Auditing, HaltClock, History, Outbox,
         postgres::{PgApprovalStore, PgBell},
         sqlite::SqliteApprovalStore,
     },
@@ -38,10 +38,17 @@ pub(super) struct Approvals {
     follower: FollowerHandle,
     following: JoinHandle<()>,
     stop_following: CancellationToken,
-    alarm: Arc<Alarm>,
+    pub(super) clocks: Clocks,
     // The scheduler, the sender, the auditor, and what wakes the other servers.
     work: Vec<JoinHandle<()>>,
     stop_work: CancellationToken,
+}
+
+/// The clock of all approvals, and who must know that it runs again.
+#[derive(Clone, Debug)]
+pub(super) struct Clocks {
+    pub(super) store: Arc<dyn HaltClock>,
+    pub(super) alarm: Arc<Alarm>,
 }
 
 impl Approvals {
@@ -64,14 +71,14 @@ impl Approvals {
             Kind::Shared { pool, .. } => {
                 let store = PgApprovalStore::new(pool.clone()).with_directory(people);
                 let mut it = Self::open_on(store.clone(), config, targets, queue, directory, clock);
-                let bell = PgBell::new(&store, Arc::clone(&it.alarm), Arc::clone(clock));
+                let bell = PgBell::new(&store, Arc::clone(&it.clocks.alarm), Arc::clone(clock));
                 it.work.push(tokio::spawn(bell.run(it.stop_work.clone())));
                 it
             }
         }
     }
 
-    fn open_on<S: ApprovalStore + Outbox + History + Auditing + 'static>(
+    fn open_on<S: ApprovalStore + Outbox + History + Auditing + HaltClock + 'static>(
         store: S,
         config: &Config,
         targets: BTreeMap<String, Target>,
@@ -125,6 +132,7 @@ impl Approvals {
             DeskConfig { chains: config.chains.clone(), durability: config.durability.approval };
         let log = Arc::new(follower.clone());
         Self {
+            clocks: Clocks { store: Arc::clone(&store) as _, alarm },
             desk: Desk::new(service, store, log, Arc::clone(clock), desk_config),
             notifications,
             health,
@@ -132,7 +140,6 @@ impl Approvals {
             follower,
             following: tokio::spawn(task.run(stop_following.clone())),
             stop_following,
-            alarm,
             work,
             stop_work,
         }

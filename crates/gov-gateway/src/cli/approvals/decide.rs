@@ -30,6 +30,7 @@ pub struct Decide {
 pub(super) struct Decided {
     status: String,
     expires_at: Option<Timestamp>,
+    halted_at: Option<Timestamp>,
     record: Record,
 }
 
@@ -71,7 +72,7 @@ impl Decide {
 impl Decided {
     /// In a line.
     pub(super) fn line(&self, id: &str) -> String {
-        let until = self.expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
+        let until = show::until(self.expires_at, self.halted_at);
         let (status, record) = (text::escape(&self.status), text::escape(&self.record.id));
         let durability = text::escape(&self.record.durability);
         format!("{id} is {status}{until}; record {record}, {durability}")

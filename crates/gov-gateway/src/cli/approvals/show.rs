@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gov_core::text;
+use gov_core::{Timestamp, text};
 
 use crate::{
     approvals::{ApprovalRow, ApprovalView},
@@ -11,7 +11,7 @@ use crate::{
 
 /// One line of the list.
 pub(super) fn row(it: &ApprovalRow) -> String {
-    let until = it.expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
+    let until = until(it.expires_at, it.halted_at);
     format!(
         "{}  {}{until}  {}  {}  {}",
         it.id,
@@ -32,7 +32,7 @@ pub(super) fn whole(it: &ApprovalView) -> String {
     };
     let plain = |text: &str| text::escape(text).into_owned();
     line("approval", row.id.to_string());
-    let until = row.expires_at.map(|at| format!(", until {at}")).unwrap_or_default();
+    let until = until(row.expires_at, row.halted_at);
     line("status", format!("{}{until}", plain(&row.status)));
     let of = [
         ("session", it.session_id.as_ref().map(|it| plain(it.as_str()))),
@@ -96,4 +96,13 @@ pub(super) fn whole(it: &ApprovalView) -> String {
         .collect();
     line("history", history.concat());
     out.trim_end().to_owned()
+}
+
+/// How long a status lasts: ` until …`.
+pub(super) fn until(expires_at: Option<Timestamp>, halted_at: Option<Timestamp>) -> String {
+    match (expires_at, halted_at) {
+        (Some(_), Some(since)) => format!(", its clock stands still since {since}"),
+        (Some(at), None) => format!(" until {at}"),
+        (None, _) => String::new(),
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
     registry::{
         AgentList, AgentView, PersonList, PersonView, Registry, RegistryError, TokenList, TokenView,
     },
-    store::sqlite,
+    store::{GatewayStore, sqlite},
 };
 
 /// Changes who may ask and who decides: under the directory's lock, or in the shared database.
@@ -21,11 +21,15 @@ pub(in crate::cli) fn with_registry<T>(
     change: impl AsyncFnOnce(&Registry) -> Result<T, RegistryError>,
 ) -> Result<T, Failure> {
     offline::change(places, DataDir::open_or_create, async |store| {
-        let contents = store.contents().await.map_err(|it| Failure::of(Exit::NotJudged, it))?;
-        let directory = Directory::new(contents.identities);
-        let registry = Registry::new(store, Arc::new(directory), Arc::new(SystemClock), None);
-        change(&registry).await.map_err(Failure::from)
+        change(&registry(store).await?).await.map_err(Failure::from)
     })
+}
+
+/// Everyone as they are stored.
+pub(in crate::cli) async fn registry(store: Arc<dyn GatewayStore>) -> Result<Registry, Failure> {
+    let contents = store.contents().await.map_err(|it| Failure::of(Exit::NotJudged, it))?;
+    let directory = Directory::new(contents.identities);
+    Ok(Registry::new(store, Arc::new(directory), Arc::new(SystemClock), None))
 }
 
 /// Reads the people without the lock.

@@ -14,7 +14,8 @@ pub(super) fn of(parts: &Parts, approval: &Approval) -> Option<Done> {
     let (tone, text) = match approval.status {
         Status::Pending | Status::Parked => return None,
         Status::Approved => {
-            let until = approval.expires_at.map(|it| TimeView::from(it).clock);
+            let runs = approval.clock.halted_at.is_none();
+            let until = approval.expires_at.filter(|_| runs).map(|it| TimeView::from(it).clock);
             let until = until.map(|it| format!(", until {it} UTC")).unwrap_or_default();
             ("yes", format!("Approved by {who}: {agent} may do it once{until} – {title}"))
         }
