@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod comment;
+mod grants;
 mod objection;
 
 pub use self::{

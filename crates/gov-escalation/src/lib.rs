@@ -11,6 +11,7 @@ pub mod approvals;
 pub mod auditor;
 pub mod chain;
 pub mod directory;
+pub mod grant;
 pub mod notifier;
 pub mod roster;
 pub mod scheduler;

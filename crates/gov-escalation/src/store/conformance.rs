@@ -214,6 +214,8 @@ pub fn request(number: u32) -> ApprovalRequest {
         risk: Some("high".to_owned()),
         policy_version: 3,
         chain: chain(),
+        grant: None,
+        edited_from: None,
     }
 }
 

@@ -13,10 +13,12 @@ use crate::{
     approval::{Approval, ApprovalRequest, HistoryRow, Notification},
     directory::Directory,
     event::EscalationEvent,
-    transition::{self, Change, Step},
+    grant::Use,
+    transition::{self, Change, Refusal, Step},
 };
 
 mod audit;
+mod grants;
 mod outbox;
 
 use self::outbox::{Message, Target};
@@ -38,6 +40,7 @@ struct Tables {
     // INVARIANT: in the order of writing; what is sent is gone.
     outbox: Vec<Message>,
     targets: BTreeMap<String, Target>,
+    uses: Vec<Use>,
     cursor: u64,
     damaged: audit::Damaged,
 }
@@ -47,6 +50,7 @@ struct Sealed {
     approval: Approval,
     history: Vec<HistoryRow>,
     outbox: Vec<Notification>,
+    used: Option<Use>,
 }
 
 impl MemoryApprovalStore {
@@ -82,6 +86,10 @@ impl ApprovalStore for MemoryApprovalStore {
     ) -> Result<Applied, StoreError> {
         let mut tables = self.tables.lock();
         let approval = tables.approvals.get(&id).ok_or(StoreError::NotFound(id))?;
+        if tables.is_repeat(&change) {
+            let (approval, refusal) = (Box::new(approval.clone()), Refusal::Replayed);
+            return Ok(Applied::Refused { approval, refusal });
+        }
         match transition::apply(approval, &change, now) {
             Ok(step) => {
                 let step = seal(step)?;
@@ -148,6 +156,7 @@ impl ApprovalStore for MemoryApprovalStore {
             before.is_none_or(|before| it.id < before)
                 && (filter.statuses.is_empty() || filter.statuses.contains(&it.status))
                 && filter.agent_id.as_ref().is_none_or(|agent| *agent == it.request.agent_id)
+                && (!filter.grants || it.request.grant.is_some())
         });
         Ok(fitting.take(limit as usize).cloned().collect())
     }
@@ -192,6 +201,7 @@ impl Tables {
             self.remember(row);
         }
         self.outbox.extend(step.outbox.into_iter().map(|it| Message::new(it, now)));
+        self.uses.extend(step.used);
         self.approvals.insert(step.approval.id, step.approval);
         self.history.len() as u64
     }
@@ -205,10 +215,10 @@ impl Tables {
 
 /// Seals before anything is written: without randomness nothing is changed.
 fn seal(step: Step) -> Result<Sealed, StoreError> {
-    let Step { approval, history, outbox } = step;
+    let Step { approval, history, outbox, used } = step;
     let rows = history.into_iter().map(|entry| entry.into_row(&approval, 0));
     let history = rows
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-    Ok(Sealed { approval, history, outbox })
+    Ok(Sealed { approval, history, outbox, used })
 }

@@ -21,7 +21,7 @@ use crate::{
     approval::{Approval, ApprovalRequest},
     directory::Directory,
     roster::Roster,
-    transition::{self, Change},
+    transition::{self, Change, Refusal},
 };
 
 mod approvals;
@@ -31,6 +31,7 @@ mod bell;
 #[cfg(feature = "test-util")]
 mod damage;
 mod fire;
+mod grants;
 mod history;
 mod outbox;
 mod targets;
@@ -66,6 +67,13 @@ pub const COMPONENT: Component = Component {
             what: "votes",
             sql: include_str!("../../migrations/postgres/0004_votes.sql"),
             min_reader: 4,
+        },
+        // An older program would take a grant for the answer about one action.
+        Migration {
+            version: 5,
+            what: "grants_and_edits",
+            sql: include_str!("../../migrations/postgres/0005_grants_and_edits.sql"),
+            min_reader: 5,
         },
     ],
 };
@@ -145,6 +153,11 @@ impl ApprovalStore for PgApprovalStore {
     ) -> Result<Applied, StoreError> {
         let mut tx = self.pool.begin().await?;
         let before = approvals::lock(&mut tx, id).await?;
+        if grants::is_repeat(&mut tx, &change).await? {
+            tx.rollback().await?;
+            let (approval, refusal) = (Box::new(before), Refusal::Replayed);
+            return Ok(Applied::Refused { approval, refusal });
+        }
         let step = match transition::apply(&before, &change, now) {
             Ok(it) => SealedStep::of(it, Some(&before)).map_err(unavailable)?,
             Err(refusal) => {
@@ -152,6 +165,9 @@ impl ApprovalStore for PgApprovalStore {
                 return Ok(Applied::Refused { approval: Box::new(before), refusal });
             }
         };
+        if let Some(used) = &step.used {
+            grants::insert(&mut tx, used).await?;
+        }
         let mut batch = Batch::default();
         batch.take(&step)?;
         let position = batch.write(&mut tx).await?;

@@ -22,7 +22,7 @@ use crate::{
     approval::{Approval, ApprovalRequest},
     directory::Directory,
     roster::Roster,
-    transition::{self, Change},
+    transition::{self, Change, Refusal},
 };
 
 mod approvals;
@@ -30,6 +30,7 @@ mod audit;
 #[cfg(feature = "test-util")]
 mod damage;
 mod fire;
+mod grants;
 mod history;
 mod outbox;
 mod steps;
@@ -63,6 +64,13 @@ pub const COMPONENT: Component = Component {
             what: "votes",
             sql: include_str!("../../migrations/sqlite/0004_votes.sql"),
             min_reader: 4,
+        },
+        // An older program would take a grant for the answer about one action.
+        Migration {
+            version: 5,
+            what: "grants_and_edits",
+            sql: include_str!("../../migrations/sqlite/0005_grants_and_edits.sql"),
+            min_reader: 5,
         },
     ],
 };
@@ -159,12 +167,19 @@ impl ApprovalStore for SqliteApprovalStore {
     ) -> Result<Applied, StoreError> {
         self.change(move |tx| {
             let before = approvals::get(tx, id)?;
+            if grants::is_repeat(tx, &change)? {
+                let (approval, refusal) = (Box::new(before), Refusal::Replayed);
+                return Ok(Applied::Refused { approval, refusal });
+            }
             let step = match transition::apply(&before, &change, now) {
                 Ok(it) => SealedStep::of(it, Some(&before)).map_err(unavailable)?,
                 Err(refusal) => {
                     return Ok(Applied::Refused { approval: Box::new(before), refusal });
                 }
             };
+            if let Some(used) = &step.used {
+                grants::insert(tx, used)?;
+            }
             let position = steps::Steps::of(tx)?.take(&step)?;
             Ok(Applied::Done { approval: Box::new(step.approval), position })
         })

@@ -43,6 +43,8 @@ pub fn open(
         votes: Vec::new(),
         answer: None,
         consumption: None,
+        calls_left: request.grant.as_ref().map(|it| it.calls),
+        edited_into: None,
         generation: 1,
         request,
     };
@@ -52,5 +54,5 @@ pub fn open(
     history.push(arrival.routed(&asked, now));
     let approval = arrival.move_there(asked);
     let outbox = told(&approval, now);
-    Step { approval, history, outbox }
+    Step { approval, history, outbox, used: None }
 }
