@@ -31,6 +31,7 @@ use crate::{
 
 mod audits;
 mod firing;
+mod grants;
 mod history;
 mod outbox;
 mod people;
@@ -45,6 +46,7 @@ mod watched;
 pub use self::{
     audits::*,
     firing::*,
+    grants::*,
     history::*,
     outbox::*,
     people::{only, person, roster},
@@ -97,6 +99,19 @@ macro_rules! for_each_rule {
         $rule!(a_use_is_replayed_only_under_its_own_key);
         $rule!(what_is_not_approved_cannot_be_consumed);
         $rule!(what_was_cancelled_is_over);
+        $rule!(each_call_of_a_grant_counts_once_and_says_how_many_are_left);
+        $rule!(the_last_call_ends_a_grant);
+        $rule!(of_concurrent_draws_no_more_are_done_than_there_are_calls);
+        $rule!(of_two_last_draws_at_once_exactly_one_is_done);
+        $rule!(a_grant_is_over_at_its_end);
+        $rule!(a_grant_covers_no_other_call);
+        $rule!(a_grant_is_none_where_the_policy_asks_for_more);
+        $rule!(a_call_that_is_repeated_under_its_key_is_drawn_once);
+        $rule!(of_concurrent_repeats_of_a_call_exactly_one_is_drawn);
+        $rule!(what_was_revoked_is_drawn_on_no_more);
+        $rule!(a_grant_needs_the_people_of_its_chain_and_never_silence);
+        $rule!(the_grants_of_an_agent_are_found_by_id);
+        $rule!(the_terms_of_a_grant_read_back_equal);
         $rule!(a_rung_is_approved_once_as_many_have_said_yes_as_it_needs);
         $rule!(one_person_counts_once_whatever_they_say_again);
         $rule!(a_person_with_two_roles_fills_the_place_that_the_others_leave_free);
