@@ -19,6 +19,7 @@ use parking_lot::RwLock;
 
 mod answer;
 mod content;
+mod grant;
 mod recorder;
 mod release;
 mod request;
@@ -26,6 +27,7 @@ mod request;
 use self::release::Release;
 pub use self::{
     answer::{Answer, ApprovalRef, RecordRef},
+    grant::GrantRequest,
     recorder::{LogRecorder, Recorded, Recorder, RecorderError},
     request::CheckRequest,
 };
@@ -175,6 +177,7 @@ impl Gate {
                 Release::Held(judgement, kept) | Release::Used(judgement, kept) => {
                     Answer::about(judgement, *kept)
                 }
+                Release::Drawn(judgement, drawn) => Answer::drawn(judgement, *drawn),
                 Release::Refused(judgement) => self.refuse(&request, judgement, now).await?,
             }
         };

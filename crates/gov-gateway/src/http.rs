@@ -155,6 +155,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/approvals/{id}/cancel", post(approvals::cancel))
         .route("/v1/approvals/{id}/decision", post(approvals::decide))
         .route("/v1/approvals/{id}/discard", post(approvals::set_aside::discard))
+        .route("/v1/grants", get(approvals::grants::list).post(approvals::grants::request))
         .route("/v1/notify/targets", get(notify::list))
         .route("/v1/notify/targets/{name}/enable", post(notify::enable))
         .route("/v1/notify/targets/{name}/test", post(notify::try_once))

@@ -13,11 +13,11 @@ use crate::{
     client::{self, Client, Patience},
 };
 
-mod cancel;
-mod decide;
+pub(super) mod cancel;
+pub(super) mod decide;
 mod decide_all;
 mod set_aside;
-mod show;
+pub(super) mod show;
 mod terminal;
 mod wait;
 
@@ -50,10 +50,10 @@ pub enum Approvals {
 
 /// Which server.
 #[derive(Debug, Args)]
-struct At {
+pub(super) struct At {
     /// The server.
     #[arg(long, env = "GOV_URL", default_value = client::DEFAULT_URL)]
-    url: String,
+    pub(super) url: String,
 }
 
 /// `gov approvals list`.
@@ -158,7 +158,7 @@ fn get(server: &Client, id: ApprovalId) -> Result<ApprovalView, Failure> {
 }
 
 /// A value as a URL takes it after its question mark (RFC 3986 §2.1).
-fn encoded(value: &str) -> String {
+pub(super) fn encoded(value: &str) -> String {
     let byte = |it: u8| {
         if it.is_ascii_alphanumeric() || b"-._~".contains(&it) {
             char::from(it).to_string()

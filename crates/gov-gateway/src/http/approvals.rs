@@ -27,6 +27,7 @@ use crate::{
 mod bulk;
 mod cancel;
 mod decision;
+pub(super) mod grants;
 mod question;
 pub(super) mod set_aside;
 

@@ -86,6 +86,7 @@ impl Card {
         let rung = approval.chain().rung(approval.rung);
         let facts = [
             ("team", request.team_id.as_ref().map(|it| Shown::line(it.as_str()))),
+            ("calls left", approval.calls_left.map(|it| Shown::line(&it.to_string()))),
             ("session", request.session_id.as_ref().map(|it| Shown::line(it.as_str()))),
         ];
         Self {

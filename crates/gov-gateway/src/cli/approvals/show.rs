@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// One line of the list.
-pub(super) fn row(it: &ApprovalRow) -> String {
+pub(in crate::cli) fn row(it: &ApprovalRow) -> String {
     let until = it.expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
     format!(
         "{}  {}{until}  {}  {}  {}",
@@ -81,6 +81,9 @@ pub(super) fn whole(it: &ApprovalView) -> String {
     }
     if let Some(used) = &it.consumption {
         line("used", format!("at {} under policy version {}", used.at, used.policy_version));
+    }
+    if let Some(grant) = &it.grant {
+        line("grant", format!("{} of {} calls left", grant.calls_left, grant.calls));
     }
     line("action", block(&it.action));
     if !it.context.is_null() {
