@@ -25,6 +25,7 @@ mod event_commands;
 mod event_double;
 mod event_store_sink;
 mod events;
+mod grants;
 mod halts;
 mod hook;
 mod http;
