@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod comment;
+mod edits;
 mod grants;
 mod objection;
 

@@ -18,6 +18,7 @@ mod cancel;
 mod consume;
 mod decide;
 mod draw;
+mod edit;
 mod fire;
 mod message;
 mod open;
@@ -28,7 +29,12 @@ mod routing;
 mod tests;
 
 pub(crate) use self::right::right;
-pub use self::{draw::Draw, fire::fire, open::open};
+pub use self::{
+    draw::Draw,
+    edit::{Edit, Exchange, edit},
+    fire::fire,
+    open::open,
+};
 
 /// Who acts where nobody answered.
 pub const SYSTEM_TIMEOUT: &str = "system:timeout";
@@ -124,6 +130,15 @@ pub enum Refusal {
     /// It is a grant and the call is none of its own, or the other way round: ask for that call.
     #[error("the approval does not cover that")]
     NotCovered,
+    /// The edited action is the same one: decide about it as it is.
+    #[error("the edited action is the one that is asked for already")]
+    SameAction,
+    /// Somebody has asked about the edited action: decide about that request.
+    #[error("the edited action is asked about already, by another request")]
+    AskedAlready,
+    /// The edited action is for others to say yes to: one of them must edit.
+    #[error("others are asked about the edited action")]
+    OthersAsked,
     /// The votes satisfy the stricter chain too: use the approval.
     #[error("the votes satisfy the chain that is asked now")]
     Satisfied,

@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod audits;
+mod edits;
 mod firing;
 mod grants;
 mod history;
@@ -45,6 +46,7 @@ mod watched;
 
 pub use self::{
     audits::*,
+    edits::*,
     firing::*,
     grants::*,
     history::*,
@@ -112,6 +114,13 @@ macro_rules! for_each_rule {
         $rule!(a_grant_needs_the_people_of_its_chain_and_never_silence);
         $rule!(the_grants_of_an_agent_are_found_by_id);
         $rule!(the_terms_of_a_grant_read_back_equal);
+        $rule!(an_edit_closes_one_request_and_opens_another_with_the_editors_yes);
+        $rule!(an_edited_request_waits_for_the_others_that_its_chain_asks);
+        $rule!(only_who_could_approve_edits);
+        $rule!(an_edit_is_bound_to_the_digest_that_was_seen);
+        $rule!(what_is_over_cannot_be_edited);
+        $rule!(an_edit_and_a_decision_never_both_count);
+        $rule!(a_grant_is_not_edited_and_nothing_is_edited_into_one);
         $rule!(a_rung_is_approved_once_as_many_have_said_yes_as_it_needs);
         $rule!(one_person_counts_once_whatever_they_say_again);
         $rule!(a_person_with_two_roles_fills_the_place_that_the_others_leave_free);

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod audit;
+mod edits;
 mod grants;
 mod outbox;
 

@@ -30,6 +30,7 @@ mod batch;
 mod bell;
 #[cfg(feature = "test-util")]
 mod damage;
+mod edits;
 mod fire;
 mod grants;
 mod history;

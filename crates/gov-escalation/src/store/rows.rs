@@ -10,6 +10,7 @@ use crate::approval::{
     Approval, ApprovalRequest, Consumption, HistoryRow, HumanAnswer, Notification, Status,
 };
 
+mod exchange;
 mod json;
 mod mend;
 mod plan;
@@ -17,6 +18,7 @@ mod sealed;
 mod use_row;
 
 pub(super) use self::{
+    exchange::SealedExchange,
     json::{chain_text, optional_chain_text, terms_text, votes_text},
     mend::{Mending, mending},
     plan::{Plan, Planned, plan},

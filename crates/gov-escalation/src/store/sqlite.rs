@@ -29,6 +29,7 @@ mod approvals;
 mod audit;
 #[cfg(feature = "test-util")]
 mod damage;
+mod edits;
 mod fire;
 mod grants;
 mod history;

@@ -19,16 +19,20 @@ pub fn open(
     now: Timestamp,
 ) -> Step {
     let times_out = now + request.chain.timeout.0;
+    let mut content = json!({
+        "approval_id": id,
+        "action": request.content,
+        "chain": request.chain.name,
+        "expires_at": times_out,
+        "risk": request.risk,
+        "team_id": request.team_id,
+    });
+    if let (Some(from), Some(fields)) = (request.edited_from, content.as_object_mut()) {
+        fields.insert("edited_from".to_owned(), json!(from));
+    }
     let requested = HistoryEntry {
         policy_version: Some(request.policy_version),
-        content: json!({
-            "approval_id": id,
-            "action": request.content,
-            "chain": request.chain.name,
-            "expires_at": times_out,
-            "risk": request.risk,
-            "team_id": request.team_id,
-        }),
+        content,
         ..entry(now, AuditEventKind::ApprovalRequested, request.agent_id.as_str(), id)
     };
     let asked = Approval {

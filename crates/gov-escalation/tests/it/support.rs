@@ -22,10 +22,10 @@ use gov_escalation::{
     approvals::{ApprovalsConfig, DecideError, Decided, Decision},
     grant::Use,
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Firing, Grants, Pulse, StoreError, Submitted,
-        conformance, memory::MemoryApprovalStore,
+        Applied, ApprovalFilter, ApprovalStore, Edits, Firing, Grants, Pulse, Replaced, StoreError,
+        Submitted, conformance, memory::MemoryApprovalStore,
     },
-    transition::Change,
+    transition::{Change, Edit},
 };
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinSet};
@@ -189,6 +189,18 @@ impl Grants for Moody {
         key: &str,
     ) -> Result<Option<Use>, StoreError> {
         self.inner.drawn_under(digest, key).await
+    }
+}
+
+#[async_trait]
+impl Edits for Moody {
+    async fn replace(
+        &self,
+        id: ApprovalId,
+        edit: Edit,
+        now: Timestamp,
+    ) -> Result<Replaced, StoreError> {
+        self.inner.replace(id, edit, now).await
     }
 }
 

@@ -10,11 +10,11 @@ use crate::{
     approval::{Approval, ApprovalRequest},
     grant::Use,
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Auditing, Bounds, Failure, Findings, Firing,
-        Grants, Lane, Lease, Mended, Outbox, Pulse, SetAside, StoreError, Submitted, TargetState,
-        Waiting,
+        Applied, ApprovalFilter, ApprovalStore, Auditing, Bounds, Edits, Failure, Findings, Firing,
+        Grants, Lane, Lease, Mended, Outbox, Pulse, Replaced, SetAside, StoreError, Submitted,
+        TargetState, Waiting,
     },
-    transition::Change,
+    transition::{Change, Edit},
 };
 
 /// What happens around each call: counted, delayed, or lost before or behind it.
@@ -86,6 +86,18 @@ impl<W: Watch> ApprovalStore for Watched<W> {
         limit: u32,
     ) -> Result<Vec<Approval>, StoreError> {
         self.watch.around(self.store.list(filter, before, limit)).await
+    }
+}
+
+#[async_trait]
+impl<W: Watch> Edits for Watched<W> {
+    async fn replace(
+        &self,
+        id: ApprovalId,
+        edit: Edit,
+        now: Timestamp,
+    ) -> Result<Replaced, StoreError> {
+        self.watch.around(self.store.replace(id, edit, now)).await
     }
 }
 
