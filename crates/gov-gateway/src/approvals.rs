@@ -24,6 +24,7 @@ use gov_escalation::{
 };
 
 mod answers;
+mod edits;
 mod error;
 mod feed;
 mod grants;

@@ -19,6 +19,7 @@ use parking_lot::RwLock;
 
 mod answer;
 mod content;
+mod edit;
 mod grant;
 mod recorder;
 mod release;
@@ -27,9 +28,10 @@ mod request;
 use self::release::Release;
 pub use self::{
     answer::{Answer, ApprovalRef, RecordRef},
+    edit::{EditError, EditRequest},
     grant::GrantRequest,
     recorder::{LogRecorder, Recorded, Recorder, RecorderError},
-    request::CheckRequest,
+    request::{CheckRequest, read_action, read_context},
 };
 use crate::{
     approvals::{Desk, DeskError},

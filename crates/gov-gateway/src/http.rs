@@ -154,6 +154,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/approvals/{id}", get(approvals::get))
         .route("/v1/approvals/{id}/cancel", post(approvals::cancel))
         .route("/v1/approvals/{id}/decision", post(approvals::decide))
+        .route("/v1/approvals/{id}/edit", post(approvals::edit))
         .route("/v1/approvals/{id}/discard", post(approvals::set_aside::discard))
         .route("/v1/grants", get(approvals::grants::list).post(approvals::grants::request))
         .route("/v1/notify/targets", get(notify::list))

@@ -79,6 +79,12 @@ pub struct ApprovalView {
     pub answer: Option<AnswerView>,
     /// How it was used.
     pub consumption: Option<ConsumptionView>,
+    /// The request that somebody edited into this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_from: Option<ApprovalId>,
+    /// The request that somebody edited this one into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_into: Option<ApprovalId>,
     /// What a grant covers, and how much is left of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantView>,
@@ -261,6 +267,8 @@ impl ApprovalView {
                 .consumption
                 .as_ref()
                 .map(|it| ConsumptionView { at: it.at, policy_version: it.policy_version }),
+            edited_from: request.edited_from,
+            edited_into: approval.edited_into,
             grant: GrantView::of(approval),
             history: history.into_iter().map(HistoryView::from).collect(),
         }

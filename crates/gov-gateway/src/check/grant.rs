@@ -84,12 +84,17 @@ impl Gate {
             Call { server: server.clone(), tool: tool.clone(), arguments: arguments.clone() };
         let covers = |it: &Approval| it.request.grant.as_ref().is_some_and(|it| it.covers(&call));
         let grants = self.desk.grants_of(&request.agent_id).await?;
+        let mut shown = content::shown(&self.redactor, request).map_err(unsealed)?;
+        if let Some(fields) = shown.as_object_mut() {
+            // The grant's own rule says only that it is one.
+            fields.insert("rule_id".to_owned(), json!(asked.rule_id));
+        }
         for grant in grants.iter().filter(|it| covers(it)) {
             let draw = Draw {
                 call: call.clone(),
                 digest: asked.digest,
                 session_id: request.session_id.clone(),
-                content: content::shown(&self.redactor, request).map_err(unsealed)?,
+                content: shown.clone(),
                 chain: asked.chain.clone(),
                 policy_version: judgement.policy_version,
                 idempotency_key: request.idempotency_key.clone(),

@@ -18,7 +18,7 @@ use gov_escalation::{
 };
 use tracing::warn;
 
-use super::{CheckError, CheckRequest, Gate, RecorderError, content};
+use super::{CheckError, CheckRequest, Gate, RecorderError, content, edit::edited_into};
 use crate::{
     approvals::{self, DeskError, Drawn, Kept, Use},
     policy::Judgement,
@@ -44,7 +44,7 @@ pub(super) enum Release {
 
 /// What the policy asks of a human.
 pub(super) struct Asked<'a> {
-    rule_id: RuleId,
+    pub(super) rule_id: RuleId,
     reason: String,
     pub(super) chain: &'a Chain,
     pub(super) digest: ActionDigest,
@@ -115,7 +115,10 @@ impl Gate {
             Use::Refused(Refusal::Status(status)) => status,
             Use::Refused(_) => named.status,
         };
-        let reason = format!("the approval is {}", status.as_str().replace('_', " "));
+        let reason = match named.edited_into {
+            Some(by) => edited_into(by),
+            None => format!("the approval is {}", status.as_str().replace('_', " ")),
+        };
         let refused = refused(judgement, approvals::rule(status.as_str()), &reason);
         Ok(Some(Release::Refused(refused)))
     }

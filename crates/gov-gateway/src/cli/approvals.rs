@@ -16,6 +16,7 @@ use crate::{
 pub(super) mod cancel;
 pub(super) mod decide;
 mod decide_all;
+pub(super) mod edit;
 mod set_aside;
 pub(super) mod show;
 mod terminal;
@@ -36,6 +37,8 @@ pub enum Approvals {
     ///
     /// Exit code 0: every decision counts; 1: one does not, and the others do.
     DecideAll(decide_all::DecideAll),
+    /// Show it, put another action in its place, ask at the terminal, and approve that.
+    Edit(edit::Edit),
     /// Withdraw a request that waits, or an answer that was not used.
     Cancel(cancel::Cancel),
     /// Wait for the answer.
@@ -100,6 +103,7 @@ impl Approvals {
             Self::Approve(it) => it.run(gov_escalation::approval::Verdict::Approve),
             Self::Reject(it) => it.run(gov_escalation::approval::Verdict::Reject),
             Self::DecideAll(it) => it.run(),
+            Self::Edit(it) => it.run(),
             Self::Cancel(it) => it.run(),
             Self::Wait(it) => it.run(),
             Self::SetAside(it) => it.run(),

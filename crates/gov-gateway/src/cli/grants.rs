@@ -1,14 +1,13 @@
 //! `gov grants`: several calls of a tool, asked for at once.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use gov_core::text;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Exit, Failure, Outcome,
-    approvals::{At, cancel::Cancel, decide, encoded, show},
+    approvals::{At, cancel::Cancel, decide, edit::read, encoded, show},
     console,
     decider::Decider,
     target::{self, json_line},
@@ -160,13 +159,4 @@ impl List {
 fn row(it: &GrantRow) -> String {
     let left = it.grant.as_ref().map(|it| format!("  {} of {} left", it.calls_left, it.calls));
     format!("{}{}", show::row(&it.row), left.unwrap_or_default())
-}
-
-fn read(file: &PathBuf) -> Result<Value, Failure> {
-    let shown = text::escape(&file.to_string_lossy()).into_owned();
-    let text = fs::read(file).map_err(|error| {
-        Failure::because(Exit::Usage, format!("`{shown}` cannot be read"), error)
-    })?;
-    gov_core::json::parse_value(&text)
-        .map_err(|error| Failure::because(Exit::Usage, format!("`{shown}` is no JSON"), error))
 }

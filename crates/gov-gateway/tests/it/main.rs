@@ -21,6 +21,7 @@ mod commands;
 mod configuration;
 mod deciders;
 mod doctor;
+mod edits;
 mod event_commands;
 mod event_double;
 mod event_store_sink;
