@@ -171,6 +171,8 @@ kinds! {
     ApprovalRejected => "approval.rejected";
     /// Nobody answered on any rung.
     ApprovalTimedOut => "approval.timed_out";
+    /// A human changed what is asked for: another request stands in its place.
+    ApprovalEdited => "approval.edited";
     /// The request was withdrawn.
     ApprovalCancelled => "approval.cancelled";
     /// The approved action was released.

@@ -90,5 +90,7 @@ fn request() -> Result<ApprovalRequest, Box<dyn std::error::Error>> {
         risk: None,
         policy_version: 1,
         chain,
+        grant: None,
+        edited_from: None,
     })
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     chain::{Chain, Fallback, Rung},
     clock::RunningClock,
+    grant::GrantTerms,
     transition::SYSTEM_TIMEOUT,
 };
 
@@ -38,6 +39,10 @@ pub struct ApprovalRequest {
     pub policy_version: u64,
     /// Who is asked.
     pub chain: Chain,
+    /// The calls that are asked for; `None`: one exact action.
+    pub grant: Option<GrantTerms>,
+    /// The request that somebody edited into this one.
+    pub edited_from: Option<ApprovalId>,
 }
 
 /// One approval as it stands.
@@ -68,6 +73,10 @@ pub struct Approval {
     pub answer: Option<HumanAnswer>,
     /// How the answer was used.
     pub consumption: Option<Consumption>,
+    /// How many calls of a grant are left; `None`: it is none.
+    pub calls_left: Option<u32>,
+    /// The request that somebody edited this one into.
+    pub edited_into: Option<ApprovalId>,
     /// Counts the changes, from 1: who read an older one changes nothing.
     pub generation: u64,
     /// What its deadlines are compared with.
@@ -230,6 +239,15 @@ impl Approval {
         self.chain_now.as_ref().unwrap_or(&self.request.chain)
     }
 
+    /// What silence means: never yes to a grant, for which a person must have said so.
+    #[must_use]
+    pub fn fallback(&self) -> Fallback {
+        match self.chain().fallback {
+            Fallback::Allow if self.request.grant.is_some() => Fallback::Deny,
+            fallback => fallback,
+        }
+    }
+
     /// The rungs that were asked so far.
     pub fn asked(&self) -> impl Iterator<Item = &Rung> {
         (0..=self.rung).map_while(|it| self.chain().rung(it))
@@ -249,7 +267,7 @@ impl Approval {
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         let is_over = self.expires_at.is_some_and(|it| it <= self.clock.at(now));
-        match (self.status, self.chain().fallback) {
+        match (self.status, self.fallback()) {
             (Status::Pending, Fallback::Deny) if is_over => Status::TimedOut,
             (Status::Pending, Fallback::Allow) if is_over => Status::Approved,
             (Status::Pending, Fallback::Park) if is_over => Status::Parked,

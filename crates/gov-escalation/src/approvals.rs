@@ -16,6 +16,8 @@ use crate::{
 };
 
 mod comment;
+mod edits;
+mod grants;
 mod objection;
 
 pub use self::{

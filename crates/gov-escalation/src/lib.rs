@@ -12,6 +12,7 @@ pub mod auditor;
 pub mod chain;
 pub mod clock;
 pub mod directory;
+pub mod grant;
 pub mod notifier;
 pub mod roster;
 pub mod scheduler;

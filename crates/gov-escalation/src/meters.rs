@@ -10,6 +10,8 @@ use crate::{approval::Verdict, store::Fired};
 pub(crate) struct Meters {
     pub(crate) requested: Counter,
     pub(crate) consumed: Counter,
+    pub(crate) drawn: Counter,
+    pub(crate) edited: Counter,
     pub(crate) voted: Counter,
     pub(crate) reopened: Counter,
     pub(crate) cancelled: Counter,
@@ -37,6 +39,8 @@ impl Meters {
         Self {
             requested: counter!("gov_escalation_requested_total"),
             consumed: counter!("gov_escalation_consumed_total"),
+            drawn: counter!("gov_escalation_drawn_total"),
+            edited: counter!("gov_escalation_edited_total"),
             voted: counter!("gov_escalation_voted_total"),
             reopened: counter!("gov_escalation_reopened_total"),
             cancelled: counter!("gov_escalation_cancelled_total"),

@@ -20,6 +20,8 @@ mod audit;
 pub mod conformance;
 #[cfg(feature = "test-util")]
 pub mod damage;
+mod edits;
+mod grants;
 mod halt;
 pub mod memory;
 mod outbox;
@@ -31,6 +33,8 @@ mod rows;
 pub mod sqlite;
 
 pub use self::audit::{Auditing, Bounds, Findings, Mended, SetAside};
+pub use self::edits::{Edits, Replaced};
+pub use self::grants::Grants;
 pub use self::halt::HaltClock;
 pub use self::outbox::{Failure, Lane, Lease, Outbox, Pace, TargetState, Waiting};
 
@@ -39,7 +43,7 @@ pub use self::outbox::{Failure, Lane, Lease, Outbox, Pace, TargetState, Waiting}
 /// Every method is one atomic change, which also writes its history rows, its messages and the
 /// next deadline. Times come from the caller, never from the backend's own clock.
 #[async_trait]
-pub trait ApprovalStore: fmt::Debug + Send + Sync {
+pub trait ApprovalStore: Edits + Grants {
     /// Opens an approval, its first rung told and its timer armed; or finds the open one with the
     /// same digest, and changes nothing.
     ///
@@ -106,6 +110,8 @@ pub struct ApprovalFilter {
     pub statuses: Vec<Status>,
     /// Only those of this agent.
     pub agent_id: Option<AgentId>,
+    /// Only grants.
+    pub grants: bool,
 }
 
 /// What [`ApprovalStore::submit`] did.

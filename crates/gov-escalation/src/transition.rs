@@ -10,12 +10,15 @@ use serde_json::json;
 use crate::{
     approval::{Approval, Decider, HistoryEntry, HumanAnswer, Notification, Status, Verdict},
     chain::Chain,
+    grant::Use,
     roster::Roster,
 };
 
 mod cancel;
 mod consume;
 mod decide;
+mod draw;
+mod edit;
 mod fire;
 mod message;
 mod open;
@@ -26,7 +29,12 @@ mod routing;
 mod tests;
 
 pub(crate) use self::right::right;
-pub use self::{fire::fire, open::open};
+pub use self::{
+    draw::Draw,
+    edit::{Edit, Exchange, edit},
+    fire::fire,
+    open::open,
+};
 
 /// Who acts where nobody answered.
 pub const SYSTEM_TIMEOUT: &str = "system:timeout";
@@ -59,6 +67,8 @@ pub enum Change {
         /// The caller's key: a repeat of it gets the same answer.
         idempotency_key: Option<String>,
     },
+    /// One call of a grant is released.
+    Draw(Box<Draw>),
     /// What is approved is asked again, because the policy is stricter now. The votes stay.
     Reopen {
         /// Who is asked now.
@@ -88,6 +98,8 @@ pub struct Step {
     pub history: Vec<HistoryEntry>,
     /// Who is told.
     pub outbox: Vec<Notification>,
+    /// The call of a grant that it releases.
+    pub used: Option<Use>,
 }
 
 /// Why a change is not made; the approval stays as it is.
@@ -115,6 +127,18 @@ pub enum Refusal {
     /// This person, or somebody in the same right, has answered: the others must.
     #[error("the person has answered already, or another one in the same right")]
     VotedBefore,
+    /// It is a grant and the call is none of its own, or the other way round: ask for that call.
+    #[error("the approval does not cover that")]
+    NotCovered,
+    /// The edited action is the same one: decide about it as it is.
+    #[error("the edited action is the one that is asked for already")]
+    SameAction,
+    /// Somebody has asked about the edited action: decide about that request.
+    #[error("the edited action is asked about already, by another request")]
+    AskedAlready,
+    /// The edited action is for others to say yes to: one of them must edit.
+    #[error("others are asked about the edited action")]
+    OthersAsked,
     /// The votes satisfy the stricter chain too: use the approval.
     #[error("the votes satisfy the chain that is asked now")]
     Satisfied,
@@ -134,6 +158,7 @@ pub fn apply(approval: &Approval, change: &Change, now: Timestamp) -> Result<Ste
         Change::Consume { digest, policy_version, idempotency_key } => {
             consume::consume(approval, digest, *policy_version, idempotency_key.as_deref(), now)
         }
+        Change::Draw(it) => draw::draw(approval, it, now),
         Change::Reopen { chain, policy_version, roster } => {
             reopen::reopen(approval, chain, *policy_version, roster, now)
         }
@@ -146,7 +171,9 @@ pub fn apply(approval: &Approval, change: &Change, now: Timestamp) -> Result<Ste
 /// The approval with an answer; a yes may be used for a while.
 fn answer(approval: &Approval, status: Status, answer: HumanAnswer, now: Timestamp) -> Approval {
     let begins = approval.clock.at(now);
-    let until = (status == Status::Approved).then(|| begins + approval.chain().approved_for.0);
+    let lives =
+        approval.request.grant.as_ref().map_or(approval.chain().approved_for, |it| it.lasts);
+    let until = (status == Status::Approved).then(|| begins + lives.0);
     Approval { answer: Some(answer), expires_at: until, due_at: until, ..ended(approval, status) }
 }
 
@@ -162,7 +189,7 @@ fn ended(approval: &Approval, status: Status) -> Approval {
 }
 
 fn closed(approval: Approval, history: HistoryEntry) -> Step {
-    Step { approval, history: vec![history], outbox: Vec::new() }
+    Step { approval, history: vec![history], outbox: Vec::new(), used: None }
 }
 
 fn entry(at: Timestamp, kind: AuditEventKind, actor: &str, id: ApprovalId) -> HistoryEntry {

@@ -24,8 +24,10 @@ use gov_escalation::{
 };
 
 mod answers;
+mod edits;
 mod error;
 mod feed;
+mod grants;
 mod log_wait;
 mod set_aside;
 mod summary;
@@ -34,9 +36,13 @@ mod view;
 pub use self::{
     error::DeskError,
     feed::ApprovalFeed,
+    grants::{Drawing, Drawn, GRANT},
     log_wait::LogWait,
     set_aside::{SetAsideList, SetAsideView},
-    view::{ApprovalList, ApprovalRow, ApprovalView, Decided, DecidedRow},
+    view::{
+        ApprovalList, ApprovalRow, ApprovalView, Decided, DecidedRow, GrantList, GrantRow,
+        GrantView,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -234,8 +240,11 @@ impl Desk {
         agent_id: &AgentId,
         digest: &ActionDigest,
     ) -> Result<Option<Approval>, DeskError> {
-        let filter =
-            ApprovalFilter { statuses: vec![Status::Consumed], agent_id: Some(agent_id.clone()) };
+        let filter = ApprovalFilter {
+            statuses: vec![Status::Consumed],
+            agent_id: Some(agent_id.clone()),
+            ..ApprovalFilter::default()
+        };
         let used = self.approvals.list(&filter, None, REPLAYS).await?;
         Ok(used.into_iter().find(|it| {
             let used_with = it.consumption.as_ref().and_then(|it| it.idempotency_key.as_deref());
@@ -335,9 +344,9 @@ pub fn rule(word: &str) -> RuleId {
 /// Whether a rule is one of these, so that no policy may be called so.
 #[must_use]
 pub fn is_rule(id: &RuleId) -> bool {
-    id.as_str()
-        .strip_prefix("approval-")
-        .is_some_and(|word| word == "unknown" || Status::ALL.iter().any(|it| it.as_str() == word))
+    id.as_str().strip_prefix("approval-").is_some_and(|word| {
+        ["unknown", GRANT].contains(&word) || Status::ALL.iter().any(|it| it.as_str() == word)
+    })
 }
 
 /// The record that stands for one row of the history in the signed log.

@@ -19,6 +19,8 @@ use parking_lot::RwLock;
 
 mod answer;
 mod content;
+mod edit;
+mod grant;
 mod recorder;
 mod release;
 mod request;
@@ -26,8 +28,10 @@ mod request;
 use self::release::Release;
 pub use self::{
     answer::{Answer, ApprovalRef, RecordRef},
+    edit::{EditError, EditRequest},
+    grant::GrantRequest,
     recorder::{LogRecorder, Recorded, Recorder, RecorderError},
-    request::CheckRequest,
+    request::{CheckRequest, read_action, read_context},
 };
 use crate::{
     approvals::{Desk, DeskError},
@@ -175,6 +179,7 @@ impl Gate {
                 Release::Held(judgement, kept) | Release::Used(judgement, kept) => {
                     Answer::about(judgement, *kept)
                 }
+                Release::Drawn(judgement, drawn) => Answer::drawn(judgement, *drawn),
                 Release::Refused(judgement) => self.refuse(&request, judgement, now).await?,
             }
         };

@@ -10,6 +10,7 @@ pub mod console;
 mod decider;
 pub mod doctor;
 mod exit;
+pub mod grants;
 pub mod halt;
 pub mod hook;
 pub mod ingest;
@@ -64,6 +65,9 @@ enum Command {
     /// List, show, decide and wait for approvals.
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// Ask for grants, list them, end them.
+    #[command(subcommand)]
+    Grants(grants::Grants),
     /// List, try and enable the targets of messages.
     #[command(subcommand)]
     Notify(notify::Notify),
@@ -107,6 +111,7 @@ impl Cli {
             Command::Agents(it) => it.run(),
             Command::Policies(it) => it.run(),
             Command::Approvals(it) => it.run(),
+            Command::Grants(it) => it.run(),
             Command::Notify(it) => it.run(),
             Command::Login(it) => it.run(),
             Command::Logout(it) => it.run(),

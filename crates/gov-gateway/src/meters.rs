@@ -19,7 +19,7 @@ pub enum Route {
     Tokens,
     /// `/v1/policies` and below.
     Policies,
-    /// `/v1/approvals` and below.
+    /// `/v1/approvals` and below, and `/v1/grants`.
     Approvals,
     /// `/v1/notify` and below.
     Notify,
@@ -66,6 +66,7 @@ impl Route {
             _ if path == "/v1/tokens" || path.starts_with("/v1/tokens/") => Self::Tokens,
             "/v1/halt" | "/v1/resume" => Self::Policies,
             _ if path == "/v1/policies" || path.starts_with("/v1/policies/") => Self::Policies,
+            "/v1/grants" => Self::Approvals,
             _ if path == "/v1/approvals" || path.starts_with("/v1/approvals/") => Self::Approvals,
             "/v1/whoami" | "/v1/people" | "/v1/agents" => Self::People,
             _ if path.starts_with("/v1/people/") || path.starts_with("/v1/agents/") => Self::People,

@@ -30,7 +30,9 @@ use crate::{
 };
 
 mod audits;
+mod edits;
 mod firing;
+mod grants;
 mod halts;
 mod history;
 mod outbox;
@@ -45,7 +47,9 @@ mod watched;
 
 pub use self::{
     audits::*,
+    edits::*,
     firing::*,
+    grants::*,
     halts::*,
     history::*,
     outbox::*,
@@ -99,6 +103,27 @@ macro_rules! for_each_rule {
         $rule!(a_use_is_replayed_only_under_its_own_key);
         $rule!(what_is_not_approved_cannot_be_consumed);
         $rule!(what_was_cancelled_is_over);
+        $rule!(each_call_of_a_grant_counts_once_and_says_how_many_are_left);
+        $rule!(the_last_call_ends_a_grant);
+        $rule!(of_concurrent_draws_no_more_are_done_than_there_are_calls);
+        $rule!(of_two_last_draws_at_once_exactly_one_is_done);
+        $rule!(a_grant_is_over_at_its_end);
+        $rule!(a_grant_lasts_longer_by_a_halt);
+        $rule!(a_grant_covers_no_other_call);
+        $rule!(a_grant_is_none_where_the_policy_asks_for_more);
+        $rule!(a_call_that_is_repeated_under_its_key_is_drawn_once);
+        $rule!(of_concurrent_repeats_of_a_call_exactly_one_is_drawn);
+        $rule!(what_was_revoked_is_drawn_on_no_more);
+        $rule!(a_grant_needs_the_people_of_its_chain_and_never_silence);
+        $rule!(the_grants_of_an_agent_are_found_by_id);
+        $rule!(the_terms_of_a_grant_read_back_equal);
+        $rule!(an_edit_closes_one_request_and_opens_another_with_the_editors_yes);
+        $rule!(an_edited_request_waits_for_the_others_that_its_chain_asks);
+        $rule!(only_who_could_approve_edits);
+        $rule!(an_edit_is_bound_to_the_digest_that_was_seen);
+        $rule!(what_is_over_cannot_be_edited);
+        $rule!(an_edit_and_a_decision_never_both_count);
+        $rule!(a_grant_is_not_edited_and_nothing_is_edited_into_one);
         $rule!(a_rung_is_approved_once_as_many_have_said_yes_as_it_needs);
         $rule!(one_person_counts_once_whatever_they_say_again);
         $rule!(a_person_with_two_roles_fills_the_place_that_the_others_leave_free);
@@ -229,6 +254,8 @@ pub fn request(number: u32) -> ApprovalRequest {
         risk: Some("high".to_owned()),
         policy_version: 3,
         chain: chain(),
+        grant: None,
+        edited_from: None,
     }
 }
 

@@ -14,10 +14,13 @@ use crate::{
     clock::Halts,
     directory::Directory,
     event::EscalationEvent,
-    transition::{self, Change, Step},
+    grant::Use,
+    transition::{self, Change, Refusal, Step},
 };
 
 mod audit;
+mod edits;
+mod grants;
 mod halt;
 mod outbox;
 
@@ -40,6 +43,7 @@ struct Tables {
     // INVARIANT: in the order of writing; what is sent is gone.
     outbox: Vec<Message>,
     targets: BTreeMap<String, Target>,
+    uses: Vec<Use>,
     cursor: u64,
     damaged: audit::Damaged,
     halts: Halts,
@@ -50,6 +54,7 @@ struct Sealed {
     approval: Approval,
     history: Vec<HistoryRow>,
     outbox: Vec<Notification>,
+    used: Option<Use>,
 }
 
 impl MemoryApprovalStore {
@@ -86,6 +91,10 @@ impl ApprovalStore for MemoryApprovalStore {
     ) -> Result<Applied, StoreError> {
         let mut tables = self.tables.lock();
         let approval = tables.approvals.get(&id).ok_or(StoreError::NotFound(id))?;
+        if tables.is_repeat(&change) {
+            let (approval, refusal) = (Box::new(approval.clone()), Refusal::Replayed);
+            return Ok(Applied::Refused { approval, refusal });
+        }
         match transition::apply(approval, &change, now) {
             Ok(step) => {
                 let step = seal(step)?;
@@ -157,6 +166,7 @@ impl ApprovalStore for MemoryApprovalStore {
             before.is_none_or(|before| it.id < before)
                 && (filter.statuses.is_empty() || filter.statuses.contains(&it.status))
                 && filter.agent_id.as_ref().is_none_or(|agent| *agent == it.request.agent_id)
+                && (!filter.grants || it.request.grant.is_some())
         });
         Ok(fitting.take(limit as usize).cloned().collect())
     }
@@ -201,6 +211,7 @@ impl Tables {
             self.remember(row);
         }
         self.outbox.extend(step.outbox.into_iter().map(|it| Message::new(it, now)));
+        self.uses.extend(step.used);
         self.approvals.insert(step.approval.id, step.approval);
         self.history.len() as u64
     }
@@ -214,10 +225,10 @@ impl Tables {
 
 /// Seals before anything is written: without randomness nothing is changed.
 fn seal(step: Step) -> Result<Sealed, StoreError> {
-    let Step { approval, history, outbox } = step;
+    let Step { approval, history, outbox, used } = step;
     let rows = history.into_iter().map(|entry| entry.into_row(&approval, 0));
     let history = rows
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-    Ok(Sealed { approval, history, outbox })
+    Ok(Sealed { approval, history, outbox, used })
 }

@@ -21,7 +21,7 @@ use crate::{
     approval::{Approval, ApprovalRequest},
     directory::Directory,
     roster::Roster,
-    transition::{self, Change},
+    transition::{self, Change, Refusal},
 };
 
 mod approvals;
@@ -30,7 +30,9 @@ mod batch;
 mod bell;
 #[cfg(feature = "test-util")]
 mod damage;
+mod edits;
 mod fire;
+mod grants;
 mod halt;
 mod history;
 mod outbox;
@@ -74,6 +76,13 @@ pub const COMPONENT: Component = Component {
             what: "halts",
             sql: include_str!("../../migrations/postgres/0005_halts.sql"),
             min_reader: 5,
+        },
+        // An older program would take a grant for the answer about one action.
+        Migration {
+            version: 6,
+            what: "grants_and_edits",
+            sql: include_str!("../../migrations/postgres/0006_grants_and_edits.sql"),
+            min_reader: 6,
         },
     ],
 };
@@ -155,6 +164,11 @@ impl ApprovalStore for PgApprovalStore {
     ) -> Result<Applied, StoreError> {
         let mut tx = self.pool.begin().await?;
         let before = approvals::lock(&mut tx, id).await?;
+        if grants::is_repeat(&mut tx, &change).await? {
+            tx.rollback().await?;
+            let (approval, refusal) = (Box::new(before), Refusal::Replayed);
+            return Ok(Applied::Refused { approval, refusal });
+        }
         let step = match transition::apply(&before, &change, now) {
             Ok(it) => SealedStep::of(it, Some(&before)).map_err(unavailable)?,
             Err(refusal) => {
@@ -162,6 +176,9 @@ impl ApprovalStore for PgApprovalStore {
                 return Ok(Applied::Refused { approval: Box::new(before), refusal });
             }
         };
+        if let Some(used) = &step.used {
+            grants::insert(&mut tx, used).await?;
+        }
         let mut batch = Batch::default();
         batch.take(&step)?;
         let position = batch.write(&mut tx).await?;

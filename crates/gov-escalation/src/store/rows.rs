@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use gov_core::{ActionDigest, ApprovalId, Payload, Timestamp, payload::SALT_BYTES};
+use gov_core::{ActionDigest, ApprovalId, Payload, Timestamp, id::uuid::Uuid, payload::SALT_BYTES};
 
 use super::StoreError;
 use crate::{
@@ -15,16 +15,20 @@ use crate::{
     clock::RunningClock,
 };
 
+mod exchange;
 mod json;
 mod mend;
 mod plan;
 mod sealed;
+mod use_row;
 
 pub(super) use self::{
-    json::{chain_text, optional_chain_text, votes_text},
+    exchange::SealedExchange,
+    json::{chain_text, optional_chain_text, terms_text, votes_text},
     mend::{Mending, mending},
     plan::{Plan, Planned, plan},
     sealed::SealedStep,
+    use_row::StoredUse,
 };
 
 /// One approval with its timer. Times are microseconds since 1970.
@@ -56,6 +60,10 @@ pub(super) struct ApprovalRow {
     pub(super) generation: i64,
     pub(super) votes: Option<String>,
     pub(super) chain_now: Option<String>,
+    pub(super) terms: Option<String>,
+    pub(super) calls_left: Option<i64>,
+    pub(super) edited_from: Option<Uuid>,
+    pub(super) edited_into: Option<Uuid>,
     pub(super) halted_at: Option<i64>,
     pub(super) given_back: i64,
 }
@@ -96,6 +104,12 @@ impl ApprovalRow {
         let columns = Columns::of(id);
         let clock = columns.clock(self.halted_at, self.given_back)?;
         let deadline = |column, stored| columns.deadline(column, clock.by_calendar(stored));
+        let grant = self.terms.as_deref().map(json::terms_from);
+        let grant = grant.map(|it| columns.must("terms", it)).transpose()?;
+        let calls_left = self.calls_left.map(|it| columns.number("calls_left", it)).transpose()?;
+        if grant.is_some() != calls_left.is_some() {
+            return Err(columns.corrupt("calls_left"));
+        }
         let request = ApprovalRequest {
             digest: columns.digest(&self.digest)?,
             agent_id: columns.word("agent_id", &self.agent_id)?,
@@ -108,6 +122,8 @@ impl ApprovalRow {
             risk: self.risk,
             policy_version: columns.number("policy_version", self.policy_version)?,
             chain: columns.must("chain", json::chain_from(&self.chain))?,
+            grant,
+            edited_from: self.edited_from.map(ApprovalId::from_uuid),
         };
         let answer = match (self.answered_by, self.answered_at) {
             (Some(actor), Some(at)) => {
@@ -140,6 +156,8 @@ impl ApprovalRow {
             votes: columns.must("votes", votes)?,
             answer,
             consumption,
+            calls_left,
+            edited_into: self.edited_into.map(ApprovalId::from_uuid),
             generation: columns.number("generation", self.generation)?,
             clock,
         })

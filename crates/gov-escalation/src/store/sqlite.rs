@@ -22,14 +22,16 @@ use crate::{
     approval::{Approval, ApprovalRequest},
     directory::Directory,
     roster::Roster,
-    transition::{self, Change},
+    transition::{self, Change, Refusal},
 };
 
 mod approvals;
 mod audit;
 #[cfg(feature = "test-util")]
 mod damage;
+mod edits;
 mod fire;
+mod grants;
 mod halt;
 mod history;
 mod outbox;
@@ -71,6 +73,13 @@ pub const COMPONENT: Component = Component {
             what: "halts",
             sql: include_str!("../../migrations/sqlite/0005_halts.sql"),
             min_reader: 5,
+        },
+        // An older program would take a grant for the answer about one action.
+        Migration {
+            version: 6,
+            what: "grants_and_edits",
+            sql: include_str!("../../migrations/sqlite/0006_grants_and_edits.sql"),
+            min_reader: 6,
         },
     ],
 };
@@ -168,12 +177,19 @@ impl ApprovalStore for SqliteApprovalStore {
     ) -> Result<Applied, StoreError> {
         self.change(move |tx| {
             let before = approvals::get(tx, id)?;
+            if grants::is_repeat(tx, &change)? {
+                let (approval, refusal) = (Box::new(before), Refusal::Replayed);
+                return Ok(Applied::Refused { approval, refusal });
+            }
             let step = match transition::apply(&before, &change, now) {
                 Ok(it) => SealedStep::of(it, Some(&before)).map_err(unavailable)?,
                 Err(refusal) => {
                     return Ok(Applied::Refused { approval: Box::new(before), refusal });
                 }
             };
+            if let Some(used) = &step.used {
+                grants::insert(tx, used)?;
+            }
             let position = steps::Steps::of(tx)?.take(&step)?;
             Ok(Applied::Done { approval: Box::new(step.approval), position })
         })

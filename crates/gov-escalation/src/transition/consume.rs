@@ -16,6 +16,9 @@ pub(super) fn consume(
     if approval.request.digest != *digest {
         return Err(Refusal::OtherDigest);
     }
+    if approval.request.grant.is_some() {
+        return Err(Refusal::NotCovered);
+    }
     let used_with = approval.consumption.as_ref().and_then(|it| it.idempotency_key.as_deref());
     if approval.status == Status::Consumed && key.is_some() && used_with == key {
         return Err(Refusal::Replayed);

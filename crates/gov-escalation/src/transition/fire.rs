@@ -61,11 +61,11 @@ fn escalate(approval: &Approval, people: Option<&Roster>, due: Timestamp, now: T
     }
     let after = Approval { generation: approval.generation.saturating_add(1), ..after };
     let outbox = told(&after, now);
-    Step { approval: after, history, outbox }
+    Step { approval: after, history, outbox, used: None }
 }
 
 fn fall_back(approval: &Approval, now: Timestamp) -> Step {
-    let fallback = approval.chain().fallback;
+    let fallback = approval.fallback();
     let history = HistoryEntry {
         content: json!({
             "approval_id": approval.id, "actor": SYSTEM_TIMEOUT, "fallback": fallback,

@@ -22,16 +22,20 @@ pub fn open(
 ) -> Step {
     let begins = clock.at(now);
     let times_out = begins + request.chain.timeout.0;
+    let mut content = json!({
+        "approval_id": id,
+        "action": request.content,
+        "chain": request.chain.name,
+        "expires_at": times_out,
+        "risk": request.risk,
+        "team_id": request.team_id,
+    });
+    if let (Some(from), Some(fields)) = (request.edited_from, content.as_object_mut()) {
+        fields.insert("edited_from".to_owned(), json!(from));
+    }
     let requested = HistoryEntry {
         policy_version: Some(request.policy_version),
-        content: json!({
-            "approval_id": id,
-            "action": request.content,
-            "chain": request.chain.name,
-            "expires_at": times_out,
-            "risk": request.risk,
-            "team_id": request.team_id,
-        }),
+        content,
         ..entry(now, AuditEventKind::ApprovalRequested, request.agent_id.as_str(), id)
     };
     let asked = Approval {
@@ -46,6 +50,8 @@ pub fn open(
         votes: Vec::new(),
         answer: None,
         consumption: None,
+        calls_left: request.grant.as_ref().map(|it| it.calls),
+        edited_into: None,
         generation: 1,
         clock,
         request,
@@ -56,5 +62,5 @@ pub fn open(
     history.push(arrival.routed(&asked, now));
     let approval = arrival.move_there(asked);
     let outbox = told(&approval, now);
-    Step { approval, history, outbox }
+    Step { approval, history, outbox, used: None }
 }

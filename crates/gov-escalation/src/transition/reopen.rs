@@ -22,6 +22,9 @@ pub(super) fn reopen(
     if approval.status != Status::Approved || status != Status::Approved {
         return Err(Refusal::Status(status));
     }
+    if approval.request.grant.is_some() {
+        return Err(Refusal::NotCovered);
+    }
     if approval.holds_under(chain) {
         return Err(Refusal::Satisfied);
     }
@@ -52,5 +55,5 @@ pub(super) fn reopen(
     history.push(arrival.routed(&asked, now));
     let after = arrival.move_there(asked);
     let outbox = told(&after, now);
-    Ok(Step { approval: after, history, outbox })
+    Ok(Step { approval: after, history, outbox, used: None })
 }

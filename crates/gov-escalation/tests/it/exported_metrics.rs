@@ -35,6 +35,8 @@ fn every_metric_is_exported_under_its_documented_name_and_counts() {
         "gov_escalation_consumed_total 1",
         "gov_escalation_decided_total verdict=approve 1",
         "gov_escalation_decided_total verdict=reject 0",
+        "gov_escalation_drawn_total 0",
+        "gov_escalation_edited_total 0",
         "gov_escalation_fired_total what=escalated 1",
         "gov_escalation_fired_total what=expired 0",
         "gov_escalation_fired_total what=fell_back 0",

@@ -126,7 +126,7 @@ impl Life {
                 assert_eq!(*digest, self.approval.request.digest);
                 assert!(self.approval.expires_at.unwrap() > now, "used after its end");
             }
-            Change::Reopen { .. } | Change::Cancel { .. } => (),
+            Change::Draw(_) | Change::Reopen { .. } | Change::Cancel { .. } => (),
         }
         Some(step)
     }

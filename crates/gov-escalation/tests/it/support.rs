@@ -12,18 +12,20 @@ use std::{
 
 use async_trait::async_trait;
 use gov_core::{
-    ActionDigest, ApprovalId, Clock as _, PersonId, Timestamp, clock::ManualClock, id::uuid::Uuid,
+    ActionDigest, AgentId, ApprovalId, Clock as _, PersonId, Timestamp, clock::ManualClock,
+    id::uuid::Uuid,
 };
 use gov_escalation::{
     Approvals, AuditorConfig, DbEscalationScheduler, Directory, EscalationAuditor, Notifier,
     NotifyError, Roster, SchedulerConfig, Sender, SenderConfig, Target,
     approval::{Approval, ApprovalRequest, Decider, Notification, Verdict},
     approvals::{ApprovalsConfig, DecideError, Decided, Decision},
+    grant::Use,
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Firing, Pulse, StoreError, Submitted, conformance,
-        memory::MemoryApprovalStore,
+        Applied, ApprovalFilter, ApprovalStore, Edits, Firing, Grants, Pulse, Replaced, StoreError,
+        Submitted, conformance, memory::MemoryApprovalStore,
     },
-    transition::Change,
+    transition::{Change, Edit},
 };
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinSet};
@@ -172,6 +174,33 @@ impl ApprovalStore for Moody {
         limit: u32,
     ) -> Result<Vec<Approval>, StoreError> {
         self.inner.list(filter, before, limit).await
+    }
+}
+
+#[async_trait]
+impl Grants for Moody {
+    async fn grants_of(&self, agent: &AgentId, limit: u32) -> Result<Vec<Approval>, StoreError> {
+        self.inner.grants_of(agent, limit).await
+    }
+
+    async fn drawn_under(
+        &self,
+        digest: &ActionDigest,
+        key: &str,
+    ) -> Result<Option<Use>, StoreError> {
+        self.inner.drawn_under(digest, key).await
+    }
+}
+
+#[async_trait]
+impl Edits for Moody {
+    async fn replace(
+        &self,
+        id: ApprovalId,
+        edit: Edit,
+        now: Timestamp,
+    ) -> Result<Replaced, StoreError> {
+        self.inner.replace(id, edit, now).await
     }
 }
 

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gov_core::AuditEventKind;
+use gov_core::{ActionDigest, AuditEventKind};
 use gov_deferred_audit::{Feed, FeedError, FeedRow, Verdict};
 use gov_escalation::{approval::HistoryRow, store::History};
+use serde_json::Value;
+
+use super::GRANT;
 
 /// The component's name in record ids, for ever the same.
 pub(super) const COMPONENT: &str = "escalation";
@@ -48,13 +51,16 @@ pub(super) fn history_key(position: u64) -> String {
 }
 
 fn feed_row(row: HistoryRow) -> FeedRow {
+    let drawn = (row.action_kind == GRANT && row.kind == AuditEventKind::ApprovalConsumed)
+        .then(|| DrawnAction::of(&row))
+        .flatten();
     FeedRow {
         position: row.position,
         history_key: history_key(row.position),
         at: row.at,
         verdict: decision(&row.kind).map(|decision| Verdict {
-            action_kind: row.action_kind,
-            digest: row.digest,
+            action_kind: drawn.as_ref().map_or(row.action_kind, |it| it.action_kind.clone()),
+            digest: drawn.as_ref().map_or(row.digest, |it| it.digest),
             decision: decision.to_owned(),
             rule_id: Some(row.rule_id),
             reason: Some(row.reason).filter(|it| !it.is_empty()),
@@ -64,6 +70,20 @@ fn feed_row(row: HistoryRow) -> FeedRow {
         session_id: row.session_id,
         policy_version: row.policy_version,
         payload: row.payload,
+    }
+}
+
+/// The action that a grant was drawn on for: the approval itself is about none.
+struct DrawnAction {
+    action_kind: String,
+    digest: ActionDigest,
+}
+
+impl DrawnAction {
+    fn of(row: &HistoryRow) -> Option<Self> {
+        let said: Value = serde_json::from_slice(row.payload.as_bytes()).ok()?;
+        let action_kind = said.pointer("/action/action/kind")?.as_str()?.to_owned();
+        Some(Self { action_kind, digest: said.get("digest")?.as_str()?.parse().ok()? })
     }
 }
 
@@ -83,7 +103,7 @@ fn failed(source: impl std::error::Error + Send + Sync + 'static) -> FeedError {
 
 #[cfg(test)]
 mod tests {
-    use gov_core::{ActionDigest, Clock as _, Timestamp, clock::ManualClock};
+    use gov_core::{Clock as _, Timestamp, clock::ManualClock};
     use gov_escalation::{
         Roster,
         approval::ApprovalRequest,
@@ -108,6 +128,8 @@ mod tests {
             risk: None,
             policy_version: 3,
             chain: Chain::standard(),
+            grant: None,
+            edited_from: None,
         }
     }
 

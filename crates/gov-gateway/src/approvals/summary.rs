@@ -17,6 +17,13 @@ pub(super) fn summary(action: &Value) -> String {
         "process_spawn" => format!("{} {}", text("binary"), value("args")),
         "tool_call" => format!("{} {}", text("tool"), value("arguments")),
         "read" => [text("surface"), text("namespace"), text("query")].join(" "),
+        "grant" => format!(
+            "{} calls of {} within {} {}",
+            value("calls"),
+            text("tool"),
+            text("lasts"),
+            value("arguments")
+        ),
         "custom" => format!("{} {}", text("custom_kind"), value("payload")),
         _ => action.to_string(),
     };
@@ -42,6 +49,11 @@ mod tests {
             (json!({"kind": "process_spawn", "binary": "b", "args": ["a"]}), "b [\"a\"]"),
             (json!({"kind": "tool_call", "tool": "t", "arguments": {"a": 1}}), "t {\"a\":1}"),
             (json!({"kind": "read", "surface": "s", "namespace": null, "query": null}), "s"),
+            (
+                json!({"kind": "grant", "tool": "t", "arguments": {"a": "any"}, "calls": 3,
+                       "lasts": "5m"}),
+                "3 calls of t within 5m {\"a\":\"any\"}",
+            ),
             (json!({"kind": "custom", "custom_kind": "c", "payload": [1]}), "c [1]"),
             (json!(null), "null"),
         ] {

@@ -83,8 +83,53 @@ pub struct ApprovalView {
     pub answer: Option<AnswerView>,
     /// How it was used.
     pub consumption: Option<ConsumptionView>,
+    /// The request that somebody edited into this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_from: Option<ApprovalId>,
+    /// The request that somebody edited this one into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_into: Option<ApprovalId>,
+    /// What a grant covers, and how much is left of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantView>,
     /// What happened, in order.
     pub history: Vec<HistoryView>,
+}
+
+/// A grant in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrantRow {
+    /// What a list shows of every approval.
+    #[serde(flatten)]
+    pub row: ApprovalRow,
+    /// What it covers, and how much is left of it.
+    pub grant: Option<GrantView>,
+}
+
+/// A list of grants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrantList {
+    /// The grants, the newest first.
+    pub items: Vec<GrantRow>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// What a grant covers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrantView {
+    /// The server that offers the tool.
+    pub server: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// The limit of each argument, secrets redacted.
+    pub arguments: Value,
+    /// How many calls.
+    pub calls: u32,
+    /// How many are left.
+    pub calls_left: u32,
+    /// How long it lasts from its approval.
+    pub lasts: String,
 }
 
 /// What a person is answered who decided.
@@ -227,8 +272,32 @@ impl ApprovalView {
                 .consumption
                 .as_ref()
                 .map(|it| ConsumptionView { at: it.at, policy_version: it.policy_version }),
+            edited_from: request.edited_from,
+            edited_into: approval.edited_into,
+            grant: GrantView::of(approval),
             history: history.into_iter().map(HistoryView::from).collect(),
         }
+    }
+}
+
+impl GrantView {
+    fn of(approval: &Approval) -> Option<Self> {
+        let terms = approval.request.grant.as_ref()?;
+        let arguments = part(approval, "action").get("arguments").unwrap_or(&Value::Null);
+        Some(Self {
+            server: terms.server.clone(),
+            tool: terms.tool.clone(),
+            arguments: arguments.clone(),
+            calls: terms.calls,
+            calls_left: approval.calls_left.unwrap_or_default(),
+            lasts: span::show(terms.lasts.0),
+        })
+    }
+}
+
+impl From<&Approval> for GrantRow {
+    fn from(approval: &Approval) -> Self {
+        Self { row: approval.into(), grant: GrantView::of(approval) }
     }
 }
 

@@ -1,10 +1,14 @@
 //! What the asker is told.
 
 use gov_core::{ApprovalId, Decision, RecordId, RuleId, Timestamp};
+use gov_escalation::approval::Status;
 use serde::Serialize;
 
 use super::Recorded;
-use crate::{approvals::Kept, policy::Judgement};
+use crate::{
+    approvals::{Drawn, Kept},
+    policy::Judgement,
+};
 
 /// The answer to one check, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,6 +40,9 @@ pub struct ApprovalRef {
     pub status: &'static str,
     /// The end of that status, where it ends by itself.
     pub expires_at: Option<Timestamp>,
+    /// How many calls of a grant are left behind this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_left: Option<u32>,
 }
 
 /// Where a decision is on record.
@@ -74,6 +81,25 @@ impl Answer {
             id: approval.id,
             status: approval.status.as_str(),
             expires_at: approval.expires_at,
+            calls_left: None,
+        };
+        Self { approval: Some(approval), ..Self::new(judgement, Some(recorded)) }
+    }
+
+    /// The answer that a grant was drawn on for, as it was then: a repeat of it is the same.
+    #[must_use]
+    pub fn drawn(judgement: Judgement, drawn: Drawn) -> Self {
+        let Drawn { approval, call, recorded, .. } = drawn;
+        let terms = approval.request.grant.as_ref();
+        let left = terms.map_or(0, |it| it.calls.saturating_sub(call));
+        let status = if left == 0 { Status::Consumed } else { Status::Approved };
+        let given = approval.answer.as_ref().filter(|_| left > 0);
+        let expires_at = given.zip(terms).map(|(given, terms)| given.at + terms.lasts.0);
+        let approval = ApprovalRef {
+            id: approval.id,
+            status: status.as_str(),
+            expires_at,
+            calls_left: Some(left),
         };
         Self { approval: Some(approval), ..Self::new(judgement, Some(recorded)) }
     }

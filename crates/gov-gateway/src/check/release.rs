@@ -1,7 +1,7 @@
 //! Whether a human's answer releases an action that the policy does not refuse.
 //!
 //! ```text
-//! approval named? ─ no ──▶ the open one of the same action, else a new one
+//! approval named? ─ no ──▶ the open one of the same action, else a grant, else a new one
 //!    └─ yes: unknown, or another agent's ──▶ refuse `approval-unknown`
 //!            of another action ──▶ as if none was named
 //!            over ──▶ refuse `approval-<status>`
@@ -18,9 +18,9 @@ use gov_escalation::{
 };
 use tracing::warn;
 
-use super::{CheckError, CheckRequest, Gate, RecorderError, content};
+use super::{CheckError, CheckRequest, Gate, RecorderError, content, edit::edited_into};
 use crate::{
-    approvals::{self, DeskError, Kept, Use},
+    approvals::{self, DeskError, Drawn, Kept, Use},
     policy::Judgement,
 };
 
@@ -36,16 +36,18 @@ pub(super) enum Release {
     Held(Judgement, Box<Kept>),
     /// A human's answer was used for it.
     Used(Judgement, Box<Kept>),
+    /// A grant was drawn on for it.
+    Drawn(Judgement, Box<Drawn>),
     /// The approval that was named does not count.
     Refused(Judgement),
 }
 
 /// What the policy asks of a human.
-struct Asked<'a> {
-    rule_id: RuleId,
+pub(super) struct Asked<'a> {
+    pub(super) rule_id: RuleId,
     reason: String,
-    chain: &'a Chain,
-    digest: ActionDigest,
+    pub(super) chain: &'a Chain,
+    pub(super) digest: ActionDigest,
 }
 
 impl Gate {
@@ -113,7 +115,10 @@ impl Gate {
             Use::Refused(Refusal::Status(status)) => status,
             Use::Refused(_) => named.status,
         };
-        let reason = format!("the approval is {}", status.as_str().replace('_', " "));
+        let reason = match named.edited_into {
+            Some(by) => edited_into(by),
+            None => format!("the approval is {}", status.as_str().replace('_', " ")),
+        };
         let refused = refused(judgement, approvals::rule(status.as_str()), &reason);
         Ok(Some(Release::Refused(refused)))
     }
@@ -132,9 +137,21 @@ impl Gate {
             {
                 return Ok(used(judgement, kept));
             }
+            if let Some(drawn) = self.desk.drawn_under(key, &asked.digest).await? {
+                return Ok(drawn_on(judgement, drawn));
+            }
         }
         for _ in 0..ROUNDS {
-            let open = self.desk.open(self.question(request, &judgement, &asked)?).await?;
+            let open = self.desk.find_open(&asked.digest).await?;
+            if open.as_ref().is_none_or(|it| it.status != Status::Approved)
+                && let Some(drawn) = self.by_grant(request, &judgement, &asked).await?
+            {
+                return Ok(drawn_on(judgement, drawn));
+            }
+            let open = match open {
+                Some(open) => open,
+                None => self.desk.open(self.question(request, &judgement, &asked)?).await?,
+            };
             if open.status.awaits_answer() {
                 let kept = self.desk.held(open).await?;
                 return Ok(Release::Held(judgement, Box::new(kept)));
@@ -227,6 +244,8 @@ impl Gate {
             risk: judgement.risk.map(|it| it.name().to_owned()),
             policy_version: judgement.policy_version,
             chain: asked.chain.clone(),
+            grant: None,
+            edited_from: None,
         })
     }
 }
@@ -243,6 +262,12 @@ fn used(judgement: Judgement, kept: Box<Kept>) -> Release {
     Release::Used(Judgement { decision, policy_version, ..judgement }, kept)
 }
 
+/// A call that a grant covers is allowed; the answer is of the version under which it was drawn.
+fn drawn_on(judgement: Judgement, drawn: Box<Drawn>) -> Release {
+    let policy_version = drawn.policy_version;
+    Release::Drawn(Judgement { decision: Decision::Allow, policy_version, ..judgement }, drawn)
+}
+
 fn refused(judgement: &Judgement, rule_id: RuleId, reason: &str) -> Judgement {
     let decision = Decision::Refuse { rule_id: rule_id.clone(), reason: reason.to_owned() };
     let policy_version = judgement.policy_version;
@@ -253,6 +278,6 @@ fn digest(request: &CheckRequest, with_session: bool) -> Result<ActionDigest, Ch
     content::digest(request, with_session).map_err(unsealed)
 }
 
-fn unsealed(error: gov_core::canonical::CanonicalError) -> CheckError {
+pub(super) fn unsealed(error: gov_core::canonical::CanonicalError) -> CheckError {
     CheckError::NotRecorded(RecorderError::Unsealed(error.into()))
 }

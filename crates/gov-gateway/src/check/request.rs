@@ -39,8 +39,8 @@ impl CheckRequest {
             agent_id: name(&mut fields, "agent_id")?.ok_or_else(|| missing("agent_id"))?,
             session_id: name(&mut fields, "session_id")?,
             team_id: name(&mut fields, "team_id")?,
-            action: action(&mut fields)?,
-            context: context(&mut fields)?,
+            action: read_action(&mut fields)?,
+            context: read_context(&mut fields)?,
             approval_id: approval_id(&mut fields)?,
             idempotency_key: None,
         };
@@ -78,7 +78,12 @@ where
     }
 }
 
-fn action(fields: &mut Map<String, Value>) -> Result<AgentAction, Problem> {
+/// Reads `action`.
+///
+/// # Errors
+///
+/// A problem that names the field.
+pub fn read_action(fields: &mut Map<String, Value>) -> Result<AgentAction, Problem> {
     let value =
         fields.remove("action").filter(|it| !it.is_null()).ok_or_else(|| missing("action"))?;
     if !value.is_object() {
@@ -97,7 +102,12 @@ fn action(fields: &mut Map<String, Value>) -> Result<AgentAction, Problem> {
     })
 }
 
-fn context(fields: &mut Map<String, Value>) -> Result<Option<Value>, Problem> {
+/// Reads `context`; an absent one and a null one are none.
+///
+/// # Errors
+///
+/// A problem that names the field.
+pub fn read_context(fields: &mut Map<String, Value>) -> Result<Option<Value>, Problem> {
     match fields.remove("context") {
         None | Some(Value::Null) => Ok(None),
         Some(context @ Value::Object(_)) => Ok(Some(context)),

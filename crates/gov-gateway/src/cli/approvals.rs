@@ -13,11 +13,12 @@ use crate::{
     client::{self, Client, Patience},
 };
 
-mod cancel;
-mod decide;
+pub(super) mod cancel;
+pub(super) mod decide;
 mod decide_all;
+pub(super) mod edit;
 mod set_aside;
-mod show;
+pub(super) mod show;
 mod terminal;
 mod wait;
 
@@ -36,6 +37,8 @@ pub enum Approvals {
     ///
     /// Exit code 0: every decision counts; 1: one does not, and the others do.
     DecideAll(decide_all::DecideAll),
+    /// Show it, put another action in its place, ask at the terminal, and approve that.
+    Edit(edit::Edit),
     /// Withdraw a request that waits, or an answer that was not used.
     Cancel(cancel::Cancel),
     /// Wait for the answer.
@@ -50,10 +53,10 @@ pub enum Approvals {
 
 /// Which server.
 #[derive(Debug, Args)]
-struct At {
+pub(super) struct At {
     /// The server.
     #[arg(long, env = "GOV_URL", default_value = client::DEFAULT_URL)]
-    url: String,
+    pub(super) url: String,
 }
 
 /// `gov approvals list`.
@@ -100,6 +103,7 @@ impl Approvals {
             Self::Approve(it) => it.run(gov_escalation::approval::Verdict::Approve),
             Self::Reject(it) => it.run(gov_escalation::approval::Verdict::Reject),
             Self::DecideAll(it) => it.run(),
+            Self::Edit(it) => it.run(),
             Self::Cancel(it) => it.run(),
             Self::Wait(it) => it.run(),
             Self::SetAside(it) => it.run(),
@@ -158,7 +162,7 @@ fn get(server: &Client, id: ApprovalId) -> Result<ApprovalView, Failure> {
 }
 
 /// A value as a URL takes it after its question mark (RFC 3986 §2.1).
-fn encoded(value: &str) -> String {
+pub(super) fn encoded(value: &str) -> String {
     let byte = |it: u8| {
         if it.is_ascii_alphanumeric() || b"-._~".contains(&it) {
             char::from(it).to_string()

@@ -27,11 +27,13 @@ use crate::{
 mod bulk;
 mod cancel;
 mod decision;
+mod edit;
+pub(super) mod grants;
 mod question;
 pub(super) mod set_aside;
 
 use self::question::{ListQuestion, wait};
-pub(super) use self::{bulk::decide_all, cancel::cancel};
+pub(super) use self::{bulk::decide_all, cancel::cancel, edit::edit};
 
 /// The longest `?wait=`.
 pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -163,7 +165,7 @@ impl TryFrom<DecideError> for Problem {
         let detail = error.to_string();
         match error {
             DecideError::NotFound(id) => Ok(unknown(id)),
-            DecideError::NotAllowed { .. } => {
+            DecideError::NotAllowed { .. } | DecideError::Refused(Refusal::OthersAsked) => {
                 Ok(Self::new(Code::Forbidden, detail).with_field("person"))
             }
             DecideError::Comment(_) => Ok(Self::bad_field("comment", detail)),
@@ -175,6 +177,15 @@ impl TryFrom<DecideError> for Problem {
                 let detail = format!("{detail}, so nobody can decide about it any more");
                 let problem = Self::new(Code::Conflict, detail).with_field("status");
                 Ok(problem.with_received(status.as_str()))
+            }
+            DecideError::Refused(Refusal::SameAction) => Ok(Self::bad_field("action", detail)),
+            DecideError::Refused(Refusal::AskedAlready) => {
+                let detail = format!("{detail}: decide about that one");
+                Ok(Self::new(Code::Conflict, detail).with_field("action"))
+            }
+            DecideError::Refused(Refusal::NotCovered) => {
+                let detail = "a grant is not edited: reject it, and let another one be asked for";
+                Ok(Self::bad_field("id", detail))
             }
             DecideError::Refused(Refusal::VotedBefore) => {
                 let detail = format!("{detail}, so somebody else must decide");

@@ -145,6 +145,8 @@ pub static HELP: &[(&str, Kind, &str)] = &[
     ("gov_escalation_voted_total", Kind::Counter, "Approvals that others must give too."),
     ("gov_escalation_reopened_total", Kind::Counter, "Approvals asked again by a policy."),
     ("gov_escalation_consumed_total", Kind::Counter, "Approvals used."),
+    ("gov_escalation_drawn_total", Kind::Counter, "Calls of grants."),
+    ("gov_escalation_edited_total", Kind::Counter, "Approvals with another in their place."),
     ("gov_escalation_cancelled_total", Kind::Counter, "Approvals withdrawn or overtaken."),
     ("gov_escalation_fired_total", Kind::Counter, "Timers of approvals, by what they did."),
     (

@@ -43,6 +43,12 @@ impl ActionView {
                 let draft = Draft::new("call the tool", pretty(arguments), title);
                 Draft { object: Some(Shown::line(tool)), ..draft }
             }),
+            Some("grant") => text("tool").map(|tool| {
+                let title = format!("{tool} {}", action.get("arguments").unwrap_or(&Value::Null));
+                let draft =
+                    Draft::new("call, without being asked each time,", pretty(action), title);
+                Draft { object: Some(Shown::line(tool)), ..draft }
+            }),
             Some("read") => text("surface").map(|surface| {
                 let parts = [Some(surface), text("namespace"), text("query")];
                 let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
@@ -86,10 +92,15 @@ fn facts(action: &Value) -> Vec<(&'static str, Shown)> {
         Some(Value::String(text)) => Some((name, Shown::line(text))),
         Some(other) => Some((name, Shown::line(&other.to_string()))),
     };
-    [("cwd", "in"), ("server", "server"), ("byte_estimate", "bytes"), ("path_b64", "base64")]
-        .into_iter()
-        .filter_map(fact)
-        .collect()
+    let named = [
+        ("cwd", "in"),
+        ("server", "server"),
+        ("byte_estimate", "bytes"),
+        ("path_b64", "base64"),
+        ("calls", "calls at most"),
+        ("lasts", "lasts"),
+    ];
+    named.into_iter().filter_map(fact).collect()
 }
 
 /// The words of a program's call; one that is not plain is quoted as in JSON, so that two calls
@@ -160,6 +171,13 @@ mod tests {
                 json!({"kind": "tool_call", "server": "ops", "tool": "deploy", "arguments": [1]}),
                 "call the tool deploy (server ops)",
                 "[\n  1\n]",
+            ),
+            (
+                json!({"kind": "grant", "server": null, "tool": "deploy", "calls": 3,
+                       "lasts": "5m"}),
+                "call, without being asked each time, deploy (calls at most 3) (lasts 5m)",
+                "{\n  \"kind\": \"grant\",\n  \"server\": null,\n  \"tool\": \"deploy\",\n  \
+                 \"calls\": 3,\n  \"lasts\": \"5m\"\n}",
             ),
             (json!({"kind": "custom", "custom_kind": "refund", "payload": {}}), "do refund", "{}"),
             (json!({"kind": "fly"}), "act", "{\n  \"kind\": \"fly\"\n}"),

@@ -32,7 +32,8 @@ pub struct Card {
     pub rung: String,
     /// Who is asked there.
     pub audience: Shown,
-    /// The agent's team and session, where it has them.
+    /// The agent's team and session, what it was edited from and into, and how many calls of a grant
+    /// are left: where it has them.
     pub facts: Vec<(&'static str, Shown)>,
     /// When it was asked for.
     pub submitted: TimeView,
@@ -86,6 +87,9 @@ impl Card {
         let rung = approval.chain().rung(approval.rung);
         let facts = [
             ("team", request.team_id.as_ref().map(|it| Shown::line(it.as_str()))),
+            ("edited from", request.edited_from.map(|it| Shown::line(&it.to_string()))),
+            ("edited into", approval.edited_into.map(|it| Shown::line(&it.to_string()))),
+            ("calls left", approval.calls_left.map(|it| Shown::line(&it.to_string()))),
             ("session", request.session_id.as_ref().map(|it| Shown::line(it.as_str()))),
         ];
         Self {

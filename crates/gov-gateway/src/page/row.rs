@@ -38,7 +38,7 @@ pub struct Row {
 }
 
 /// The kinds of events that are answers, with word and tone.
-const ANSWERS: [(AuditEventKind, &str, &str); 10] = [
+const ANSWERS: [(AuditEventKind, &str, &str); 11] = [
     (AuditEventKind::ActionAllowed, "allow", "yes"),
     (AuditEventKind::ActionWarned, "warn", "care"),
     (AuditEventKind::ActionRefused, "refuse", "no"),
@@ -47,6 +47,7 @@ const ANSWERS: [(AuditEventKind, &str, &str); 10] = [
     (AuditEventKind::ApprovalApproved, "approved", "yes"),
     (AuditEventKind::ApprovalRejected, "rejected", "no"),
     (AuditEventKind::ApprovalTimedOut, "timed out", "no"),
+    (AuditEventKind::ApprovalEdited, "edited", "care"),
     (AuditEventKind::ApprovalCancelled, "cancelled", "care"),
     (AuditEventKind::ApprovalConsumed, "released", "yes"),
 ];

@@ -107,7 +107,7 @@ async fn of_concurrent_checks_of_an_approved_action_exactly_one_is_allowed() {
 }
 
 /// Polls all of them at once.
-async fn futures_join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+pub(crate) async fn futures_join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut pinned: Vec<_> = futures.into_iter().map(Box::pin).collect();
     let mut done: Vec<Option<F::Output>> = pinned.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {

@@ -163,7 +163,7 @@ pub async fn the_list_is_filtered(store: &dyn Backend) {
 
     let ids = |statuses: &[Status], agent: Option<&str>| {
         let agent_id = agent.map(|it| it.parse().unwrap());
-        let filter = ApprovalFilter { statuses: statuses.to_vec(), agent_id };
+        let filter = ApprovalFilter { statuses: statuses.to_vec(), agent_id, ..Default::default() };
         async move {
             let found = store.list(&filter, None, 10).await.unwrap();
             found.into_iter().map(|it| it.id).collect::<BTreeSet<_>>()

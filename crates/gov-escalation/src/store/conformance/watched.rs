@@ -3,16 +3,18 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use gov_core::{ActionDigest, ApprovalId, Timestamp};
+use gov_core::{ActionDigest, AgentId, ApprovalId, Timestamp};
 
 use super::Backend;
 use crate::{
     approval::{Approval, ApprovalRequest},
+    grant::Use,
     store::{
-        Applied, ApprovalFilter, ApprovalStore, Auditing, Bounds, Failure, Findings, Firing, Lane,
-        Lease, Mended, Outbox, Pulse, SetAside, StoreError, Submitted, TargetState, Waiting,
+        Applied, ApprovalFilter, ApprovalStore, Auditing, Bounds, Edits, Failure, Findings, Firing,
+        Grants, Lane, Lease, Mended, Outbox, Pulse, Replaced, SetAside, StoreError, Submitted,
+        TargetState, Waiting,
     },
-    transition::Change,
+    transition::{Change, Edit},
 };
 
 /// What happens around each call: counted, delayed, or lost before or behind it.
@@ -84,6 +86,33 @@ impl<W: Watch> ApprovalStore for Watched<W> {
         limit: u32,
     ) -> Result<Vec<Approval>, StoreError> {
         self.watch.around(self.store.list(filter, before, limit)).await
+    }
+}
+
+#[async_trait]
+impl<W: Watch> Edits for Watched<W> {
+    async fn replace(
+        &self,
+        id: ApprovalId,
+        edit: Edit,
+        now: Timestamp,
+    ) -> Result<Replaced, StoreError> {
+        self.watch.around(self.store.replace(id, edit, now)).await
+    }
+}
+
+#[async_trait]
+impl<W: Watch> Grants for Watched<W> {
+    async fn grants_of(&self, agent: &AgentId, limit: u32) -> Result<Vec<Approval>, StoreError> {
+        self.watch.around(self.store.grants_of(agent, limit)).await
+    }
+
+    async fn drawn_under(
+        &self,
+        digest: &ActionDigest,
+        key: &str,
+    ) -> Result<Option<Use>, StoreError> {
+        self.watch.around(self.store.drawn_under(digest, key)).await
     }
 }
 

@@ -130,7 +130,7 @@ impl Auditing for MemoryApprovalStore {
         };
         let row = entry.into_row(&approval, 0);
         let row = row.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        let step = Sealed { approval, history: vec![row], outbox: Vec::new() };
+        let step = Sealed { approval, history: vec![row], outbox: Vec::new(), used: None };
         tables.damaged.garbled.remove(&id);
         Ok(tables.write(step, now))
     }

@@ -11,7 +11,7 @@ use crate::{
     approval::Approval,
     store::{
         ApprovalFilter, StoreError,
-        rows::{ApprovalRow, Columns, chain_text, integer, readable},
+        rows::{ApprovalRow, Columns, chain_text, integer, readable, terms_text, unavailable},
     },
 };
 
@@ -21,6 +21,7 @@ pub(super) const COLUMNS: &str =
     a.content, a.rule_id, a.reason, a.risk, a.policy_version, a.chain, a.submitted_at, a.status,
     a.expires_at, a.answered_by, a.answered_at, a.comment, a.consumed_at, a.consumed_under,
     a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation, a.votes, a.chain_now,
+    a.terms, a.calls_left, a.edited_from, a.edited_into,
     (select halted_at from escalation_clock) as halted_at,
     (select given_back from escalation_clock) as given_back";
 
@@ -89,6 +90,10 @@ pub(super) fn read(row: &PgRow) -> Result<Approval, StoreError> {
         generation: cells.get("generation")?,
         votes: cells.get("votes")?,
         chain_now: cells.get("chain_now")?,
+        terms: cells.get("terms")?,
+        calls_left: cells.get::<Option<i32>>("calls_left")?.map(Into::into),
+        edited_from: cells.get("edited_from")?,
+        edited_into: cells.get("edited_into")?,
         halted_at: cells.optional_time("halted_at")?,
         given_back: cells.get("given_back")?,
     };
@@ -187,20 +192,23 @@ pub(super) async fn list(
     before: Option<ApprovalId>,
     limit: u32,
 ) -> Result<Vec<Approval>, StoreError> {
+    let kind = if filter.grants { "and terms is not null" } else { "" };
     // One walk along the index a status, each no longer than the page.
     let among = if filter.statuses.is_empty() {
-        "escalation_approval a"
+        "escalation_approval a".to_owned()
     } else {
-        "(select distinct status from unnest($4::text[]) status) wanted cross join lateral (
+        format!(
+            "(select distinct status from unnest($4::text[]) status) wanted cross join lateral (
              select * from escalation_approval
              where status = wanted.status and approval_id < $1
-                 and ($2::text is null or agent_id = $2)
+                 and ($2::text is null or agent_id = $2) {kind}
              order by approval_id desc limit $3
          ) a"
+        )
     };
     let sql = format!(
         "select {COLUMNS} from {among} join escalation_timer t on t.approval_id = a.approval_id
-         where a.approval_id < $1 and ($2::text is null or a.agent_id = $2)
+         where a.approval_id < $1 and ($2::text is null or a.agent_id = $2) {kind}
          order by a.approval_id desc limit $3"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
@@ -224,8 +232,9 @@ pub(super) async fn insert(tx: &mut PgConnection, new: &Approval) -> Result<bool
         "with opened as (
              insert into escalation_approval (approval_id, digest, agent_id, session_id, team_id,
                  action_kind, content, rule_id, reason, risk, policy_version, chain, submitted_at,
-                 status, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                 status, expires_at, terms, calls_left, edited_from)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $20, $21,
+                 $22)
              on conflict (digest) where status in ('pending', 'parked', 'approved') do nothing
              returning approval_id
          )
@@ -251,7 +260,15 @@ pub(super) async fn insert(tx: &mut PgConnection, new: &Approval) -> Result<bool
     .bind(stored(new.arrived_at))
     .bind(new.due_at.map(stored))
     .bind(integer(new.generation)?)
+    .bind(terms_text(request.grant.as_ref())?)
+    .bind(small(new.calls_left)?)
+    .bind(request.edited_from.map(ApprovalId::as_uuid))
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// A small number as it is stored.
+pub(super) fn small(number: Option<u32>) -> Result<Option<i32>, StoreError> {
+    number.map(i32::try_from).transpose().map_err(unavailable)
 }

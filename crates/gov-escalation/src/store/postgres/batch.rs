@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
+use super::approvals::small;
 use crate::store::{
     StoreError,
     rows::{Columns, SealedStep, integer, optional_chain_text, unavailable, votes_text},
@@ -42,6 +43,8 @@ struct Answers<'s> {
     keys: Vec<Option<&'s str>>,
     votes: Vec<Option<String>>,
     chains_now: Vec<Option<String>>,
+    calls_left: Vec<Option<i32>>,
+    edited_into: Vec<Option<Uuid>>,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +96,8 @@ impl<'s> Batch<'s> {
             answers.keys.push(used.and_then(|it| it.idempotency_key.as_deref()));
             answers.votes.push(votes_text(&approval.votes)?);
             answers.chains_now.push(optional_chain_text(approval.chain_now.as_ref())?);
+            answers.calls_left.push(small(approval.calls_left)?);
+            answers.edited_into.push(approval.edited_into.map(gov_core::ApprovalId::as_uuid));
         }
         self.tell(step)
     }
@@ -175,12 +180,14 @@ impl Answers<'_> {
                  answered_at = new.answered_at, comment = new.comment,
                  consumed_at = new.consumed_at, consumed_under = new.consumed_under,
                  idempotency_key = new.idempotency_key, votes = new.votes,
-                 chain_now = new.chain_now
+                 chain_now = new.chain_now, calls_left = new.calls_left,
+                 edited_into = new.edited_into
              from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[],
                      $6::text[], $7::timestamptz[], $8::bigint[], $9::text[], $10::text[],
-                     $11::text[])
+                     $11::text[], $12::int[], $13::uuid[])
                  as new (approval_id, status, expires_at, answered_by, answered_at, comment,
-                     consumed_at, consumed_under, idempotency_key, votes, chain_now)
+                     consumed_at, consumed_under, idempotency_key, votes, chain_now, calls_left,
+                     edited_into)
              where a.approval_id = new.approval_id",
         )
         .bind(self.ids)
@@ -194,6 +201,8 @@ impl Answers<'_> {
         .bind(self.keys)
         .bind(self.votes)
         .bind(self.chains_now)
+        .bind(self.calls_left)
+        .bind(self.edited_into)
         .execute(tx)
         .await?;
         Ok(())

@@ -3,13 +3,22 @@
 use serde::{Deserialize, Serialize};
 
 use super::unavailable;
-use crate::{approval::Vote, chain::Chain, store::StoreError};
+use crate::{approval::Vote, chain::Chain, grant::GrantTerms, store::StoreError};
 
 /// The version of a chain's JSON. Version 1 has no quorum: one person's answer was enough.
 const CHAIN_VERSION: u8 = 2;
 
 /// The version of the votes' JSON.
 const VOTES_VERSION: u8 = 1;
+
+/// The version of a grant's JSON.
+const TERMS_VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct StoredTerms<T> {
+    v: u8,
+    terms: T,
+}
 
 #[derive(Serialize, Deserialize)]
 struct StoredChain<C> {
@@ -39,6 +48,19 @@ pub(in crate::store) fn optional_chain_text(
 pub(in crate::store) fn votes_text(votes: &[Vote]) -> Result<Option<String>, StoreError> {
     let text = || serde_json::to_string(&StoredVotes { v: VOTES_VERSION, votes });
     (!votes.is_empty()).then(text).transpose().map_err(unavailable)
+}
+
+/// What a grant covers; null for one exact action.
+pub(in crate::store) fn terms_text(
+    terms: Option<&GrantTerms>,
+) -> Result<Option<String>, StoreError> {
+    let text = |terms| serde_json::to_string(&StoredTerms { v: TERMS_VERSION, terms });
+    terms.map(text).transpose().map_err(unavailable)
+}
+
+pub(super) fn terms_from(text: &str) -> Option<GrantTerms> {
+    let stored: StoredTerms<GrantTerms> = serde_json::from_str(text).ok()?;
+    (stored.v == TERMS_VERSION).then_some(stored.terms)
 }
 
 pub(super) fn chain_from(text: &str) -> Option<Chain> {

@@ -4,6 +4,7 @@ use gov_core::{Payload, payload::SealError};
 
 use crate::{
     approval::{Approval, HistoryEntry, Notification},
+    grant::Use,
     transition::Step,
 };
 
@@ -18,6 +19,8 @@ pub(in crate::store) struct SealedStep {
     pub(in crate::store) history: Vec<SealedEntry>,
     /// Each with its content as JSON.
     pub(in crate::store) outbox: Vec<(Notification, String)>,
+    /// The call of a grant that it releases.
+    pub(in crate::store) used: Option<Use>,
 }
 
 /// A history entry beside its payload.
@@ -38,7 +41,8 @@ impl SealedStep {
         entry: HistoryEntry,
     ) -> Result<Self, SealError> {
         let before = approval.clone();
-        Self::of(Step { approval, history: vec![entry], outbox: Vec::new() }, Some(&before))
+        let step = Step { approval, history: vec![entry], outbox: Vec::new(), used: None };
+        Self::of(step, Some(&before))
     }
 
     /// The step that follows `before`, or opens the approval where there is none.
@@ -47,7 +51,7 @@ impl SealedStep {
     ///
     /// [`SealError`]: nothing may be written.
     pub(in crate::store) fn of(step: Step, before: Option<&Approval>) -> Result<Self, SealError> {
-        let Step { approval, history, outbox } = step;
+        let Step { approval, history, outbox, used } = step;
         let settles = before.is_none_or(|it| {
             it.status != approval.status
                 || it.expires_at != approval.expires_at
@@ -55,6 +59,8 @@ impl SealedStep {
                 || it.consumption != approval.consumption
                 || it.votes != approval.votes
                 || it.chain_now != approval.chain_now
+                || it.calls_left != approval.calls_left
+                || it.edited_into != approval.edited_into
         });
         let seal = |entry: HistoryEntry| {
             Ok(SealedEntry { payload: Payload::seal(&entry.content)?, entry })
@@ -65,6 +71,6 @@ impl SealedStep {
             (it, content)
         };
         let outbox = outbox.into_iter().map(with_text).collect();
-        Ok(Self { approval, settles, history, outbox })
+        Ok(Self { approval, settles, history, outbox, used })
     }
 }

@@ -19,7 +19,7 @@ macro_rules! columns {
          a.rule_id, a.reason, a.risk, a.policy_version, a.chain, a.submitted_at, a.status,
          a.expires_at, a.answered_by, a.answered_at, a.comment, a.consumed_at, a.consumed_under,
          a.idempotency_key, t.rung, t.arrived_at, t.due_at, t.generation as generation,
-         a.votes, a.chain_now,
+         a.votes, a.chain_now, a.terms, a.calls_left, a.edited_from, a.edited_into,
          (select halted_at from escalation_clock) as halted_at,
          (select given_back from escalation_clock) as given_back"
     };
@@ -79,6 +79,10 @@ pub(super) fn read(row: &Row<'_>, id: ApprovalId) -> Result<Approval, StoreError
         generation: cells.next("generation")?,
         votes: cells.next("votes")?,
         chain_now: cells.next("chain_now")?,
+        terms: cells.next("terms")?,
+        calls_left: cells.next("calls_left")?,
+        edited_from: cells.next::<Option<[u8; 16]>>("edited_from")?.map(Uuid::from_bytes),
+        edited_into: cells.next::<Option<[u8; 16]>>("edited_into")?.map(Uuid::from_bytes),
         halted_at: cells.next("halted_at")?,
         given_back: cells.next("given_back")?,
     };
@@ -122,14 +126,16 @@ pub(super) fn list(
     // Nothing is behind the greatest id that there can be.
     let before = before.map_or(Uuid::max(), ApprovalId::as_uuid);
     let agent = filter.agent_id.as_ref().map(gov_core::AgentId::as_str);
+    let kind = if filter.grants { "and a.terms is not null" } else { "" };
     if filter.statuses.is_empty() {
-        return page(connection, "", params![before.as_bytes(), agent, limit]);
+        return page(connection, kind, params![before.as_bytes(), agent, limit]);
     }
+    let condition = format!("{kind} and a.status = ?4");
     let mut approvals = Vec::new();
     // One walk along the index a status, each no longer than the page.
     for status in &filter.statuses {
         let values = params![before.as_bytes(), agent, limit, status.as_str()];
-        approvals.extend(page(connection, "and a.status = ?4", values)?);
+        approvals.extend(page(connection, &condition, values)?);
     }
     approvals.sort_unstable_by_key(|it| std::cmp::Reverse(it.id));
     approvals.dedup_by_key(|it| it.id);

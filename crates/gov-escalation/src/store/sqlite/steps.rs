@@ -7,7 +7,9 @@ use crate::{
     approval::Approval,
     store::{
         StoreError,
-        rows::{Columns, SealedStep, chain_text, integer, optional_chain_text, votes_text},
+        rows::{
+            Columns, SealedStep, chain_text, integer, optional_chain_text, terms_text, votes_text,
+        },
     },
 };
 
@@ -27,8 +29,8 @@ pub(super) fn open(tx: &Transaction<'_>, step: &SealedStep) -> Result<u64, Store
     tx.prepare_cached(
         "insert into escalation_approval (approval_id, digest, agent_id, session_id, team_id,
              action_kind, content, rule_id, reason, risk, policy_version, chain, submitted_at,
-             status, expires_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             status, expires_at, terms, calls_left, edited_from)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?
     .execute(params![
         id.as_uuid().as_bytes(),
@@ -46,6 +48,9 @@ pub(super) fn open(tx: &Transaction<'_>, step: &SealedStep) -> Result<u64, Store
         step.approval.submitted_at.as_micros(),
         step.approval.status.as_str(),
         step.approval.expires_at.map(stored),
+        terms_text(request.grant.as_ref())?,
+        step.approval.calls_left,
+        request.edited_from.map(|it| it.as_uuid().into_bytes()),
     ])?;
     tx.prepare_cached(
         "insert into escalation_timer (approval_id, rung, arrived_at, due_at, generation)
@@ -74,7 +79,7 @@ impl<'t> Steps<'t> {
                 "update escalation_approval
                  set status = ?2, expires_at = ?3, answered_by = ?4, answered_at = ?5, comment = ?6,
                      consumed_at = ?7, consumed_under = ?8, idempotency_key = ?9,
-                     votes = ?10, chain_now = ?11
+                     votes = ?10, chain_now = ?11, calls_left = ?12, edited_into = ?13
                  where approval_id = ?1",
             )?,
             message: tx.prepare_cached(
@@ -136,6 +141,8 @@ impl<'t> Steps<'t> {
             consumption.and_then(|it| it.idempotency_key.as_ref()),
             votes_text(&approval.votes)?,
             optional_chain_text(approval.chain_now.as_ref())?,
+            approval.calls_left,
+            approval.edited_into.map(|it| it.as_uuid().into_bytes()),
         ])?;
         Ok(())
     }

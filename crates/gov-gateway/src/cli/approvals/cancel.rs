@@ -26,7 +26,7 @@ pub struct Cancel {
 
 impl Cancel {
     /// Lets nothing happen, so it needs no terminal: an agent withdraws what it asked for itself.
-    pub(super) fn run(self) -> Outcome {
+    pub(in crate::cli) fn run(self) -> Outcome {
         let server = Decider::at(&self.at.url)?.reader(Patience::default())?;
         let body = json!({ "reason": self.reason.as_ref().map(Reason::as_str) });
         let path = format!("/v1/approvals/{}/cancel", self.id);

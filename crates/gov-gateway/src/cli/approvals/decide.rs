@@ -79,6 +79,19 @@ impl Decided {
     }
 }
 
+/// The request that the server opened, in a line.
+pub(in crate::cli) fn asked(reply: &Reply) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    struct Asked {
+        id: ApprovalId,
+        #[serde(flatten)]
+        asked: Decided,
+    }
+    let it: Asked = serde_json::from_slice(&reply.body)
+        .map_err(|error| Failure::because(Exit::NotJudged, "the answer is not ours", error))?;
+    Ok(it.asked.line(&it.id.to_string()))
+}
+
 /// What the server made of it: 403 and 409 are a judgement.
 pub(super) fn said(id: ApprovalId, reply: &Reply) -> Result<String, Failure> {
     if reply.status == 200 {
@@ -90,7 +103,7 @@ pub(super) fn said(id: ApprovalId, reply: &Reply) -> Result<String, Failure> {
 }
 
 /// The exit code of a problem.
-pub(super) fn judged(status: u16) -> Exit {
+pub(in crate::cli) fn judged(status: u16) -> Exit {
     match status {
         403 | 409 => Exit::JudgedNo,
         500.. => Exit::NotJudged,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// One line of the list.
-pub(super) fn row(it: &ApprovalRow) -> String {
+pub(in crate::cli) fn row(it: &ApprovalRow) -> String {
     let until = until(it.expires_at, it.halted_at);
     format!(
         "{}  {}{until}  {}  {}  {}",
@@ -81,6 +81,15 @@ pub(super) fn whole(it: &ApprovalView) -> String {
     }
     if let Some(used) = &it.consumption {
         line("used", format!("at {} under policy version {}", used.at, used.policy_version));
+    }
+    for (name, other) in [("edited", it.edited_into), ("original", it.edited_from)] {
+        if let Some(other) = other {
+            let into = if name == "edited" { "into " } else { "" };
+            line(name, format!("{into}{other}"));
+        }
+    }
+    if let Some(grant) = &it.grant {
+        line("grant", format!("{} of {} calls left", grant.calls_left, grant.calls));
     }
     line("action", block(&it.action));
     if !it.context.is_null() {

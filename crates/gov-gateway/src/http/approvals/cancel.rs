@@ -9,7 +9,7 @@ use axum::{
     http::HeaderMap,
 };
 use gov_core::{ApprovalId, json};
-use gov_escalation::approval::Approval;
+use gov_escalation::{approval::Approval, approvals::Objection};
 use serde_json::{Map, Value};
 
 use super::{
@@ -31,8 +31,9 @@ const NO_REASON: &str = "withdrawn";
 
 /// The approval, cancelled and on record.
 ///
-/// An agent withdraws what it waits for; a person what they may decide about, and whoever runs the
-/// server anything, also an answer that was not used yet.
+/// An agent withdraws what it waits for; a person what they may decide about, and a grant that they
+/// have decided about or whose agent is theirs; whoever runs the server anything, also an answer
+/// that was not used yet.
 pub(in crate::http) async fn cancel(
     State(parts): State<Arc<Parts>>,
     Path(id): Path<String>,
@@ -69,7 +70,13 @@ fn actor(
     }
     if token.scope == Scope::Approver {
         let person = person_of(token)?;
-        if let Some(objection) = parts.desk.objection(approval, person) {
+        let objection = parts.desk.objection(approval, person);
+        // Who has answered, and whose agent it is, may end a grant: that lets nothing happen.
+        let ends = |it: &Objection| {
+            matches!(it, Objection::VotedBefore(_) | Objection::OwnsAgent(_))
+                && approval.request.grant.is_some()
+        };
+        if let Some(objection) = objection.filter(|it| !ends(it)) {
             return Err(Problem::new(Code::Forbidden, objection.to_string()).with_field("person"));
         }
         return Ok(person.to_string());

@@ -21,20 +21,31 @@ pub(super) fn parse(body: &[u8]) -> Result<Decision, Problem> {
 /// As [`parse`], of fields that are read already.
 pub(super) fn read(mut fields: Map<String, Value>) -> Result<Decision, Problem> {
     let verdict = verdict(&text(&mut fields, "decision")?.ok_or_else(|| missing("decision"))?)?;
-    let digest = text(&mut fields, "digest")?.ok_or_else(|| missing("digest"))?;
-    let digest: ActionDigest = digest.parse().map_err(|error| {
+    let digest = digest(&mut fields)?;
+    let comment = comment(&mut fields)?;
+    nothing_else(&fields)?;
+    Ok(Decision { verdict, digest, comment })
+}
+
+/// Reads `digest`: of what the person saw.
+pub(super) fn digest(fields: &mut Map<String, Value>) -> Result<ActionDigest, Problem> {
+    let digest = text(fields, "digest")?.ok_or_else(|| missing("digest"))?;
+    digest.parse().map_err(|error| {
         let shown = gov_core::text::escape(&digest).into_owned();
         Problem::bad_field("digest", format!("`digest`: {error}")).with_received(shown)
-    })?;
-    let comment = text(&mut fields, "comment")?;
-    nothing_else(&fields)?;
+    })
+}
+
+/// Reads `comment`; one that says nothing is none.
+pub(super) fn comment(fields: &mut Map<String, Value>) -> Result<Option<String>, Problem> {
+    let comment = text(fields, "comment")?;
     if let Some(length) = comment.as_ref().map(String::len).filter(|it| *it > MAX_COMMENT_BYTES) {
         let detail = format!("`comment` must be at most {MAX_COMMENT_BYTES} bytes long");
         return Err(Problem::bad_field("comment", detail)
             .with_limit(MAX_COMMENT_BYTES as u64)
             .with_received(format_args!("{length} bytes")));
     }
-    Ok(Decision { verdict, digest, comment: comment.filter(|it| !it.trim().is_empty()) })
+    Ok(comment.filter(|it| !it.trim().is_empty()))
 }
 
 fn verdict(word: &str) -> Result<Verdict, Problem> {

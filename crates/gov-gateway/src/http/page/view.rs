@@ -79,7 +79,7 @@ pub(super) fn actor(parts: &Parts, actor: &str) -> String {
 /// The requests that wait, the most urgent first, and whether there are more.
 async fn waiting(parts: &Parts) -> Option<(Vec<Approval>, bool)> {
     let statuses = vec![Status::Pending, Status::Parked];
-    let filter = ApprovalFilter { statuses, agent_id: None };
+    let filter = ApprovalFilter { statuses, ..ApprovalFilter::default() };
     let listed = parts.page.desk.list(&filter, None, MOST_READ).await;
     let mut found = listed.inspect_err(|error| unread("approvals", error)).ok()?;
     found.sort_by_key(|it| (it.expires_at.unwrap_or(Timestamp::MAX), it.id));

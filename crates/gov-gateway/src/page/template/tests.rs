@@ -38,6 +38,8 @@ fn approval(content: Value, reason: &str) -> Approval {
         risk: Some("high".to_owned()),
         policy_version: 3,
         chain: Chain::standard(),
+        grant: None,
+        edited_from: None,
     };
     transition::open(ApprovalId::at(now), request, None, RunningClock::default(), now).approval
 }
