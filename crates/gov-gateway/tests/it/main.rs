@@ -26,6 +26,7 @@ mod event_commands;
 mod event_double;
 mod event_store_sink;
 mod events;
+mod grant_commands;
 mod grants;
 mod halts;
 mod hook;

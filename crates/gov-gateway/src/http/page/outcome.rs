@@ -17,7 +17,12 @@ pub(super) fn of(parts: &Parts, approval: &Approval) -> Option<Done> {
             let runs = approval.clock.halted_at.is_none();
             let until = approval.expires_at.filter(|_| runs).map(|it| TimeView::from(it).clock);
             let until = until.map(|it| format!(", until {it} UTC")).unwrap_or_default();
-            ("yes", format!("Approved by {who}: {agent} may do it once{until} – {title}"))
+            let what = match approval.calls_left {
+                None => "do it once".to_owned(),
+                Some(1) => "make 1 more call".to_owned(),
+                Some(left) => format!("make {left} more calls"),
+            };
+            ("yes", format!("Approved by {who}: {agent} may {what}{until} – {title}"))
         }
         Status::Consumed => {
             ("yes", format!("Approved by {who}, and {agent} has used it – {title}"))
@@ -25,6 +30,9 @@ pub(super) fn of(parts: &Parts, approval: &Approval) -> Option<Done> {
         Status::Rejected => ("no", format!("Rejected by {who} – {agent}: {title}")),
         Status::TimedOut => {
             ("no", format!("Nobody answered in time, which means no – {agent}: {title}"))
+        }
+        Status::Cancelled if approval.edited_into.is_some() => {
+            ("care", format!("Edited into another request – {agent}: {title}"))
         }
         Status::Cancelled => ("care", format!("Withdrawn – {agent}: {title}")),
         Status::Expired => {
