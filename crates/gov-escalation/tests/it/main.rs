@@ -12,6 +12,7 @@ mod cancelled_pass;
 mod deciding;
 mod escalates;
 mod exported_metrics;
+mod halting;
 mod indexed;
 mod model;
 mod processes;

@@ -1,13 +1,17 @@
 //! The kill switch: what is refused while everything is halted, who throws it, and that it lasts.
 
+use std::time::Duration;
+
+use gov_core::{Clock as _, SystemClock, Timestamp};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     check_door::{ALLOWED, ASKED, REFUSED},
     deciders::Deciding,
     http,
-    process::Place,
+    process::{Place, database},
     running::Running,
 };
 
@@ -125,6 +129,87 @@ async fn a_halt_lasts_over_a_restart() {
     assert_eq!(part(&it).await["state"], "degraded");
 }
 
+/// The last halt of a data directory, in microseconds: when it began, and for how long it was.
+fn last_halt(home: &TempDir) -> (i64, i64) {
+    let db = database(&home.path().join("gov"), "gov.db");
+    let last = "select halted_at, resumed_at - halted_at from gateway_halt";
+    db.query_row(last, (), |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+/// The approval once `done`; the clocks follow a halt within moments.
+async fn shown(it: &Running, id: &str, token: &str, done: impl Fn(&Value) -> bool) -> Value {
+    let start = SystemClock.now();
+    loop {
+        let json = it.get(&format!("/v1/approvals/{id}"), token).await.json();
+        if done(&json) {
+            return json;
+        }
+        assert!(SystemClock.now().since(start) < Duration::from_secs(10), "{json}");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn micros(time: &Value) -> i64 {
+    time.as_str().unwrap().parse::<Timestamp>().unwrap().as_micros()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clocks_of_what_waits_stand_still_and_get_exactly_the_time_back() {
+    let it = Deciding::start("").await;
+    let id = it.ask().await;
+    let before = it.approval(&id).await;
+    assert_eq!(before.get("halted_at"), None);
+    let halted = it.it.post("/v1/halt", &it.it.admin, SMOKE).await.json();
+    let still = shown(&it.it, &id, &it.ann, |it| it["halted_at"] == halted["halted_at"]).await;
+    assert_eq!(still["expires_at"], before["expires_at"]);
+    let metrics = async || it.it.get("/metrics", &it.it.admin).await.body;
+    assert!(metrics().await.contains("\ngov_halted 1\n"));
+
+    it.it.post("/v1/resume", &it.it.admin, SMOKE).await;
+    let after = shown(&it.it, &id, &it.ann, |it| it.get("halted_at").is_none()).await;
+    let (_, span) = last_halt(&it.it.home);
+    assert!(span > 0);
+    assert_eq!(micros(&after["expires_at"]), micros(&before["expires_at"]) + span);
+    assert!(metrics().await.contains("\ngov_halted 0\n"));
+}
+
+/// A process that dies between the two commits leaves what the next one makes good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clocks_follow_at_the_next_start_what_they_have_missed() {
+    let it = Deciding::start("").await;
+    let id = it.ask().await;
+    let before = micros(&it.approval(&id).await["expires_at"]);
+    let (ann, Deciding { it, .. }) = (it.ann.clone(), it);
+    let (admin, agent) = (it.admin.clone(), it.agent.clone());
+    let (_, home) = it.stop().await;
+    let stored = |home: &TempDir, sql: &str| {
+        database(&home.path().join("gov"), "gov.db").execute(sql, ()).unwrap();
+    };
+    let at = SystemClock.now().as_micros();
+    stored(
+        &home,
+        &format!(
+            "insert into gateway_halt (one, halted_at, reason, who) values (1, {at}, 'x', 'y')"
+        ),
+    );
+    let it = Running::start_on(home, "", admin.clone(), agent.clone()).await;
+    let still = it.get(&format!("/v1/approvals/{id}"), &ann).await.json();
+    assert_eq!(micros(&still["halted_at"]), at, "before anything may fire");
+    let (_, home) = it.stop().await;
+
+    stored(&home, "update gateway_halt set resumed_at = halted_at + 5000000");
+    let it = Running::start_on(home, "", admin.clone(), agent.clone()).await;
+    let after = async |it: &Running| {
+        let json = it.get(&format!("/v1/approvals/{id}"), &ann).await.json();
+        assert_eq!(json.get("halted_at"), None, "{json}");
+        micros(&json["expires_at"])
+    };
+    assert_eq!(after(&it).await, before + 5_000_000);
+    let (_, home) = it.stop().await;
+    let it = Running::start_on(home, "", admin, agent).await;
+    assert_eq!(after(&it).await, before + 5_000_000, "given back twice");
+}
+
 #[test]
 fn gov_halts_and_resumes_the_files_and_the_server_that_runs_on_them() {
     let place = Place::new();
@@ -132,7 +217,14 @@ fn gov_halts_and_resumes_the_files_and_the_server_that_runs_on_them() {
     let halt = ["halt", "--reason", "smoke"];
     let ran = place.run(&halt);
     assert!(ran.code == 0 && ran.out.starts_with("every check is refused since "), "{ran:?}");
+    let clocks = |what: &str| -> Option<i64> {
+        let db = database(&place.data_dir(), "gov.db");
+        db.query_row(&format!("select {what} from escalation_clock"), (), |it| it.get(0)).unwrap()
+    };
+    let halted_at = clocks("halted_at");
+    assert!(halted_at.is_some(), "no server runs that would stop them");
     let again = place.run(&halt);
+    assert_eq!(clocks("halted_at"), halted_at);
     assert!(again.out.contains("is refused already, since "), "{again:?}");
     assert!(again.out.contains("by gov halt: smoke"), "{again:?}");
     for (arguments, message) in
@@ -161,4 +253,10 @@ fn gov_halts_and_resumes_the_files_and_the_server_that_runs_on_them() {
     let json: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&json["halted"], &json["changed"]), (&json!(false), &json!(false)));
     assert_eq!(it.end(Signal::TERM).0, Some(0));
+    assert_eq!(clocks("halted_at"), None);
+    let given_back = clocks("given_back");
+    place.run(&halt);
+    place.run(&["resume", "--reason", "a toaster"]);
+    assert!(clocks("given_back") > given_back);
+    assert_eq!(clocks("halted_at"), None);
 }

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
-use gov_core::{Clock as _, SystemClock};
+use gov_core::{Clock as _, SystemClock, Timestamp};
 use gov_gateway::server::{Ended, Server};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    check_door::{ALLOWED, REFUSED},
+    check_door::{ALLOWED, ASKED, REFUSED},
     http,
     process::Place,
     running::{AGENT, config},
@@ -163,6 +163,12 @@ async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
     let (_, agent) = a.token(&admin).await;
     let asked = async || b.check(&agent, ALLOWED).await;
     until("the new token counts there", asked, |(status, _)| *status == 200).await;
+    let ends = async |it: &Node| {
+        let (_, json) = it.check(&agent, ASKED).await;
+        let at = json["approval"]["expires_at"].as_str().map(|it| it.parse::<Timestamp>().unwrap());
+        at.ok_or(json)
+    };
+    let before = ends(&a).await.unwrap();
     let (_, first) = a.ask("POST /v1/halt", &admin, r#"{"reason":"smoke"}"#).await;
     assert_eq!(a.check(&agent, ALLOWED).await.1["rule_id"], "halted", "its own counts at once");
     until("the halt counts there", asked, |(_, json)| json["rule_id"] == "halted").await;
@@ -172,9 +178,18 @@ async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
     assert_eq!((&resumed["halted"], &resumed["changed"]), (&json!(false), &json!(true)));
     let asked = async || a.check(&agent, ALLOWED).await;
     until("it goes on there", asked, |(_, json)| json["decision"] == "allow").await;
+    // Both have heard of it, and it counts once.
+    let given_back = "select (extract(epoch from resumed_at - halted_at) * 1000000)::bigint
+                      from gateway_halt";
+    let given_back: i64 = sqlx::query_scalar(given_back).fetch_one(&shared.pool).await.unwrap();
+    let after = before + Duration::from_micros(given_back.unsigned_abs());
+    until("its time is given back", async || ends(&b).await, |it| *it == Ok(after)).await;
     for server in [a, b] {
         assert_eq!(server.stop().await, Ended::Clean);
     }
+    let clock = "select given_back from escalation_clock where halted_at is null";
+    let clock: i64 = sqlx::query_scalar(clock).fetch_one(&shared.pool).await.unwrap();
+    assert_eq!(clock, given_back, "given back twice");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,3 +80,29 @@ pub(in crate::store) fn plan(
     };
     Ok(Some(Planned { id, generation, plan, counts, event }))
 }
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use std::time::Duration;
+
+    use gov_core::{Clock as _, clock::ManualClock};
+
+    use super::*;
+    use crate::{
+        clock::RunningClock,
+        store::conformance::{RUNG, request},
+    };
+
+    #[test]
+    fn what_a_halt_froze_between_two_looks_is_left_alone() {
+        let now = ManualClock::default().now();
+        let id = ApprovalId::at(now);
+        let clock = RunningClock::default();
+        let it = transition::open(id, request(1), None, clock, now).approval;
+        let halted_at = Some(now + Duration::from_mins(1));
+        let frozen = Approval { clock: RunningClock { halted_at, ..clock }, ..it.clone() };
+        assert!(plan(id, 1, Ok(frozen), None, now + RUNG).unwrap().is_none());
+        let planned = plan(id, 1, Ok(it), None, now + RUNG).unwrap().unwrap();
+        assert!(matches!(planned.plan, Plan::Step(_)), "{planned:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! The rules of one approval a second time, as plainly as they can be said.
 
+use std::time::Duration;
+
 use gov_core::{AuditEventKind as Kind, PersonId, Role, Timestamp};
 use gov_escalation::{
     Roster,
@@ -66,6 +68,13 @@ impl Shape {
 }
 
 impl Shape {
+    /// A halt gives its time back.
+    pub(crate) fn later(&mut self, by: Duration) {
+        self.arrived_at = self.arrived_at + by;
+        self.due_at = self.due_at.map(|it| it + by);
+        self.expires_at = self.expires_at.map(|it| it + by);
+    }
+
     pub(crate) fn due(&self) -> Option<Timestamp> {
         self.due_at
     }

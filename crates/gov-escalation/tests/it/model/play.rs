@@ -28,6 +28,8 @@ pub(crate) struct Case<'s> {
     seed: u64,
     roster: Arc<Roster>,
     now: Timestamp,
+    halted_at: Option<Timestamp>,
+    last_halt: Option<Timestamp>,
     /// By action.
     current: BTreeMap<u32, ApprovalId>,
     lives: BTreeMap<ApprovalId, Life>,
@@ -42,7 +44,8 @@ pub(crate) async fn cases(
     for seed in seeds {
         let now = ManualClock::default().now() + APART * u32::try_from(seed).unwrap();
         let (current, lives) = (BTreeMap::new(), BTreeMap::new());
-        let mut case = Case { store, seed, roster: conformance::roster(), now, current, lives };
+        let (roster, halted_at, last_halt) = (conformance::roster(), None, None);
+        let mut case = Case { store, seed, roster, now, halted_at, last_halt, current, lives };
         for (step, event) in script::of_seed(seed).into_iter().enumerate() {
             let what = format!("seed {seed}, step {step}: {event:?}");
             case.step(event, &what).await;
@@ -65,6 +68,8 @@ impl Case<'_> {
                 self.now =
                     Timestamp::from_micros_clamped(self.now.as_micros() + seconds * 1_000_000);
             }
+            Event::Halt => self.halt(what).await,
+            Event::Resume => self.resume(what).await,
             Event::Fire => self.fire(what).await,
             Event::Ask(action, chain) => self.ask(action, chain, what).await,
             Event::Answer { action, person: name, verdict, saw } => {
@@ -98,6 +103,30 @@ impl Case<'_> {
         }
     }
 
+    /// What all clocks show.
+    fn shown(&self) -> Timestamp {
+        self.halted_at.map_or(self.now, |it| it.min(self.now))
+    }
+
+    async fn halt(&mut self, what: &str) {
+        // The time moves back, too: what begins no later than the last one is that one again.
+        let wanted = self.halted_at.is_none() && self.last_halt.is_none_or(|it| it < self.now);
+        assert_eq!(self.store.halt(self.now).await.unwrap(), wanted, "{what}");
+        if wanted {
+            (self.halted_at, self.last_halt) = (Some(self.now), Some(self.now));
+        }
+    }
+
+    async fn resume(&mut self, what: &str) {
+        let halted_at = self.halted_at.take();
+        let wanted = halted_at.map(|it| self.now.since(it));
+        let named = halted_at.unwrap_or(self.now);
+        assert_eq!(self.store.resume(named, self.now).await.unwrap(), wanted, "{what}");
+        for life in self.lives.values_mut() {
+            life.shape.later(wanted.unwrap_or_default());
+        }
+    }
+
     /// The number of an action among those of all cases.
     fn number(&self, action: u32) -> u32 {
         u32::try_from(self.seed).unwrap() * ACTIONS + action
@@ -112,7 +141,7 @@ impl Case<'_> {
         if let Some(open) = open {
             assert_eq!(id, *open, "{what}");
         } else {
-            self.lives.insert(id, Life::open(chain, &self.roster, self.now));
+            self.lives.insert(id, Life::open(chain, &self.roster, self.shown()));
             self.current.insert(action, id);
         }
         assert_eq!(Shape::of(&submitted.approval), self.lives[&id].shape, "{what}");
@@ -125,9 +154,9 @@ impl Case<'_> {
         what: &str,
         expected: impl FnOnce(&mut Life, Timestamp) -> Result<(), Refusal>,
     ) {
-        let id = self.current[&action];
+        let (id, shown) = (self.current[&action], self.shown());
         let life = self.lives.get_mut(&id).unwrap();
-        let wanted = expected(life, self.now);
+        let wanted = expected(life, shown);
         let (approval, outcome) = match self.store.apply(id, change, self.now).await.unwrap() {
             Applied::Done { approval, .. } => (approval, Ok(())),
             Applied::Refused { approval, refusal } => (approval, Err(refusal)),
@@ -138,7 +167,8 @@ impl Case<'_> {
 
     async fn fire(&mut self, what: &str) {
         let mut wanted = Fired::default();
-        for life in self.lives.values_mut() {
+        let runs = self.halted_at.is_none();
+        for life in self.lives.values_mut().filter(|_| runs) {
             let (counter, skips) = match life.strike(&self.roster, self.now) {
                 Some(Struck::Escalated { skipped }) => (&mut wanted.escalated, skipped),
                 Some(Struck::Settled { skipped }) => (&mut wanted.settled, skipped),
@@ -155,7 +185,7 @@ impl Case<'_> {
         }
         let next = self.store.next_deadline().await.unwrap();
         let earliest = self.lives.values().filter_map(|it| it.shape.due()).min();
-        assert_eq!(next, earliest, "{what}");
+        assert_eq!(next, earliest.filter(|_| runs), "{what}");
     }
 
     /// Everything that was written about the case is as it should be.
@@ -163,6 +193,7 @@ impl Case<'_> {
         for action in 0..ACTIONS {
             self.step(Event::Cancel(action), "at the end").await;
         }
+        self.step(Event::Resume, "at the end").await;
         let late = self.now + APART / 2;
         let mut told: BTreeMap<_, Vec<u32>> = BTreeMap::new();
         // Leased for ever: no later case gets them.

@@ -40,6 +40,10 @@ pub(crate) enum Event {
     Fire,
     /// The time moves by so many seconds, also back.
     Move(i64),
+    /// Everything is halted.
+    Halt,
+    /// It goes on.
+    Resume,
 }
 
 const PEOPLE: [&str; 10] =
@@ -57,7 +61,7 @@ fn event(dice: &mut Dice) -> Event {
     let action = one_of(dice, &[0, 1, 2, 3]);
     // The wrong action, now and then.
     let other = if dice.roll(8) == 0 { (action + 1) % ACTIONS } else { action };
-    match dice.roll(24) {
+    match dice.roll(26) {
         0..=3 => Event::Ask(action, chain(dice)),
         4..=12 => {
             let no = dice.roll(9) == 0;
@@ -70,7 +74,9 @@ fn event(dice: &mut Dice) -> Event {
         15 => Event::Reopen(action, chain(dice)),
         16 if dice.roll(3) == 0 => Event::Cancel(action),
         16..=19 => Event::Fire,
-        _ => Event::Move(i64::try_from(dice.roll(1500)).unwrap() - 200),
+        20..=23 => Event::Move(i64::try_from(dice.roll(1500)).unwrap() - 200),
+        24 if dice.roll(2) == 0 => Event::Halt,
+        _ => Event::Resume,
     }
 }
 

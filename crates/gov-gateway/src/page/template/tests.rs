@@ -122,6 +122,18 @@ fn everything_that_was_asked_is_there_however_long_it_is() {
 }
 
 #[test]
+fn during_a_halt_no_countdown_runs() {
+    let content = json!({"action": {"kind": "bash", "command": "ls"}});
+    let (mut approval, event) =
+        (approval(content, "why"), event(AuditEventKind::ActionAllowed, &json!({})));
+    assert!(home(&approval, &event).contains("data-until"));
+    approval.clock.halted_at = Some(approval.submitted_at);
+    let html = home(&approval, &event);
+    assert!(html.contains("15 min left when the halt ends"), "{html}");
+    assert!(!html.contains("data-until"), "{html}");
+}
+
+#[test]
 fn a_form_carries_the_sessions_secret_and_the_digest_that_is_seen() {
     let content = json!({"action": {"kind": "bash", "command": "ls"}});
     let approval = approval(content, "why");
