@@ -140,6 +140,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/tokens/{id}/revoke", post(tokens::revoke))
         .route("/v1/people", get(people::list).post(people::add))
         .route("/v1/people/{id}", post(people::change))
+        .route("/v1/people/{id}/slack", put(people::tie_slack))
         .route("/v1/people/{id}/stand-ins", post(stand_ins::name).delete(stand_ins::end))
         .route("/v1/halt", get(halt::show).post(halt::halt))
         .route("/v1/resume", post(halt::resume))

@@ -13,6 +13,7 @@ mod agents;
 mod halts;
 mod new_token;
 mod people;
+mod slack;
 mod stand_ins;
 mod tokens;
 mod view;
@@ -22,6 +23,7 @@ pub use self::{
     halts::{HaltOutcome, HaltView},
     new_token::NewToken,
     people::{NewPerson, PersonChange},
+    slack::NewSlackUser,
     stand_ins::NewStandIn,
     view::{
         AgentList, AgentView, CreatedToken, List, Owner, PersonList, PersonView, StandInView,
@@ -29,7 +31,7 @@ pub use self::{
     },
 };
 use crate::{
-    identity::{Directory, PersonName},
+    identity::{Directory, PersonName, SlackUser},
     logged::LoggedWithin,
     servers::Servers,
     store::{Edit, Effect, GatewayStore, StoreError},
@@ -69,6 +71,11 @@ pub enum RegistryError {
     /// Another person is called so.
     #[error("there is a person `{}` already; choose another name", gov_core::text::escape(.0.as_str()))]
     NameTaken(PersonName),
+    /// Another person is that one in Slack.
+    #[error(
+        "`{0}` is another person's in Slack; `gov people list` shows whose, and `gov people slack NAME --none` frees it"
+    )]
+    SlackUserTaken(SlackUser),
     /// They stand in from that very moment already.
     #[error("`{}` stands in from that moment already", gov_core::text::escape(.0))]
     StandsInAlready(String),

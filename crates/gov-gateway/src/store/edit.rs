@@ -6,7 +6,7 @@ use gov_core::{
 use serde_json::{Value, json};
 
 use super::{Change, StoredPolicy};
-use crate::identity::{Halt, Person, StandIn, Token};
+use crate::identity::{Halt, Person, SlackUser, StandIn, Token};
 
 /// A change, and the row that tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,14 @@ pub enum Effect {
         roles: Option<Vec<Role>>,
         /// Whether the person may not decide, from now on.
         disabled: Option<bool>,
+    },
+    /// A person is this one in Slack, or nobody there; does not fit where there is no such person,
+    /// or another one is that.
+    TieSlack {
+        /// Who.
+        id: PersonId,
+        /// Who they are there.
+        user: Option<SlackUser>,
     },
     /// A person lets another decide for them; does not fit where that is so from the same moment.
     NameStandIn(StandIn),
@@ -97,7 +105,7 @@ impl Effect {
             Self::OwnAgent { .. } => AuditEventKind::AgentOwned,
             Self::AddPerson(_) => AuditEventKind::PersonAdded,
             Self::ChangePerson { disabled: Some(true), .. } => AuditEventKind::PersonDisabled,
-            Self::ChangePerson { .. } => AuditEventKind::PersonChanged,
+            Self::ChangePerson { .. } | Self::TieSlack { .. } => AuditEventKind::PersonChanged,
             Self::NameStandIn(_) => AuditEventKind::PersonStandInNamed,
             Self::EndStandIns(_) => AuditEventKind::PersonStandInEnded,
             Self::Halt(_) => AuditEventKind::AdminHalted,
@@ -113,6 +121,7 @@ impl Effect {
             Self::RegisterAgent(id) | Self::OwnAgent { id, .. } => Some(id),
             Self::AddPerson(_)
             | Self::ChangePerson { .. }
+            | Self::TieSlack { .. }
             | Self::NameStandIn(_)
             | Self::EndStandIns(_)
             | Self::Halt(_)
@@ -146,6 +155,7 @@ impl Effect {
             Self::ChangePerson { id, roles, disabled } => json!({
                 "person_id": id, "roles": roles, "disabled": disabled,
             }),
+            Self::TieSlack { id, user } => json!({ "person_id": id, "slack_user": user }),
             Self::NameStandIn(it) => json!({
                 "person_id": it.person_id,
                 "stand_in_id": it.stand_in_id,
