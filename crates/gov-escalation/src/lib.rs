@@ -23,6 +23,7 @@ mod alarm;
 mod event;
 mod meters;
 mod quorum;
+mod standing;
 
 pub use crate::{
     alarm::Alarm,
@@ -34,4 +35,5 @@ pub use crate::{
     roster::{Roster, StandIn},
     scheduler::{DbEscalationScheduler, Registered, SchedulerConfig, TickReport},
     sender::{SendReport, Sender, SenderConfig, Target},
+    standing::Standing,
 };

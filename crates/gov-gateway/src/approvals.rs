@@ -28,9 +28,11 @@ mod error;
 mod feed;
 mod log_wait;
 mod set_aside;
+mod standing;
 mod summary;
 mod view;
 
+pub(crate) use self::standing::still_needed;
 pub use self::{
     error::DeskError,
     feed::ApprovalFeed,

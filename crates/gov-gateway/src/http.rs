@@ -38,11 +38,14 @@ mod people;
 mod policies;
 pub mod problem;
 mod readyz;
+mod slack;
 mod stand_ins;
 mod tokens;
 mod whoami;
 
-pub use self::{buffer::ServedBuffer, guard::Guard, log::ServedLog, problem::Problem};
+pub use self::{
+    buffer::ServedBuffer, guard::Guard, log::ServedLog, problem::Problem, slack::SlackDoor,
+};
 use crate::{
     approvals::Desk,
     check::Gate,
@@ -77,6 +80,8 @@ pub struct Parts {
     pub desk: Desk,
     /// Who is told, and whether it arrives.
     pub notifications: Notifications,
+    /// What a click in Slack needs; `None` where none is taken.
+    pub slack: Option<SlackDoor>,
     /// How long `?wait=` waits at most: within `server.request_timeout`.
     pub longest_wait: Duration,
     /// What `/readyz` asks.
@@ -159,6 +164,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/notify/targets", get(notify::list))
         .route("/v1/notify/targets/{name}/enable", post(notify::enable))
         .route("/v1/notify/targets/{name}/test", post(notify::try_once))
+        .route("/v1/slack/actions", post(slack::act))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
         .route("/log", get(log::list))

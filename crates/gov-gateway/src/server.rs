@@ -50,7 +50,7 @@ use crate::{
     feed::GatewayFeed,
     generation::Memory,
     http::{
-        Door, Guard, Parts, ServedLog,
+        Door, Guard, Parts, ServedLog, SlackDoor,
         approvals::LONGEST_WAIT,
         listener::{self, Limits},
     },
@@ -144,7 +144,7 @@ impl Server {
             Opened::open(config, &data_dir, who, &clock).await?;
 
         halts::before_start(&storage, begun.contents.identities.halt.as_ref()).await;
-        let targets = open_targets(config, &clock).await?;
+        let (targets, slack) = open_targets(config, &clock).await?;
         // From here on nothing fails: each task that starts has the server as its owner.
         let Begun { contents, mut policy, admin_token } = begun;
         let (store, clock) = (Arc::clone(&storage.store), Arc::clone(&storage.clock));
@@ -203,6 +203,7 @@ impl Server {
             event_store: event_work.store(),
             desk: approvals.desk.clone(),
             notifications: approvals.notifications.clone(),
+            slack,
             longest_wait: longest_wait(config.server.request_timeout),
             health,
             page: Arc::new(Page::new(approvals.desk.clone(), log.status())),
@@ -367,9 +368,14 @@ fn health(
 async fn open_targets(
     config: &Config,
     clock: &Arc<dyn Clock>,
-) -> Result<BTreeMap<String, Target>, StartError> {
+) -> Result<(BTreeMap<String, Target>, Option<SlackDoor>), StartError> {
     let (config, clock) = (config.clone(), Arc::clone(clock));
-    let opening = tokio::task::spawn_blocking(move || notifiers::targets(&config, &clock));
+    let opening = tokio::task::spawn_blocking(move || {
+        Ok::<_, TargetError>((
+            notifiers::targets(&config, &clock)?,
+            notifiers::slack(&config, &clock)?,
+        ))
+    });
     Ok(opening.await.map_err(|error| StartError::Panicked(Box::new(error)))??)
 }
 

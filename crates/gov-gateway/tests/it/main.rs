@@ -49,6 +49,8 @@ mod running;
 mod schemas;
 mod set_aside_door;
 mod sharing;
+mod slack_door;
+mod slack_double;
 mod stand_ins;
 mod start_up;
 mod terminal;
