@@ -12,13 +12,14 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 
 use gov_core::{Clock, Health, Redactor};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle};
-use gov_escalation::Target;
+use gov_escalation::chain::Chain;
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 mod approvals;
+mod chains;
 mod error;
 mod events;
 mod halts;
@@ -32,6 +33,7 @@ mod shipping;
 
 use self::{
     approvals::Approvals,
+    chains::ChainsHealth,
     events::EventWork,
     halts::Halts,
     health::PolicyHealth,
@@ -50,7 +52,7 @@ use crate::{
     feed::GatewayFeed,
     generation::Memory,
     http::{
-        Door, Guard, Parts, ServedLog, SlackDoor,
+        Door, Guard, Parts, ServedLog,
         approvals::LONGEST_WAIT,
         listener::{self, Limits},
     },
@@ -144,7 +146,7 @@ impl Server {
             Opened::open(config, &data_dir, who, &clock).await?;
 
         halts::before_start(&storage, begun.contents.identities.halt.as_ref()).await;
-        let (targets, slack) = open_targets(config, &clock).await?;
+        let (targets, slack) = notifiers::open(config, &clock).await?;
         // From here on nothing fails: each task that starts has the server as its owner.
         let Begun { contents, mut policy, admin_token } = begun;
         let (store, clock) = (Arc::clone(&storage.store), Arc::clone(&storage.clock));
@@ -191,7 +193,8 @@ impl Server {
             generation: contents.generation,
         };
         let halts = Halts::new(&directory, &store, approvals.clocks.clone(), &clock);
-        let health = health(&log, &event_work, &gate, &approvals, &halts, &sharing);
+        let health =
+            health(&log, &event_work, &gate, &approvals, &halts, &sharing, &config.chains);
         let parts = Parts {
             gate,
             directory,
@@ -358,25 +361,13 @@ fn health(
     approvals: &Approvals,
     halts: &Halts,
     sharing: &Sharing,
+    chains: &BTreeMap<String, Chain>,
 ) -> Arc<[Arc<dyn Health>]> {
     let (policy, halt) = (vec![PolicyHealth::of(gate)], vec![halts.health()]);
-    [log.health(), event_work.health(), policy, approvals.health(), halt, sharing.health()]
+    let chains = vec![ChainsHealth::of(chains)];
+    [log.health(), event_work.health(), policy, chains, approvals.health(), halt, sharing.health()]
         .concat()
         .into()
-}
-
-async fn open_targets(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> Result<(BTreeMap<String, Target>, Option<SlackDoor>), StartError> {
-    let (config, clock) = (config.clone(), Arc::clone(clock));
-    let opening = tokio::task::spawn_blocking(move || {
-        Ok::<_, TargetError>((
-            notifiers::targets(&config, &clock)?,
-            notifiers::slack(&config, &clock)?,
-        ))
-    });
-    Ok(opening.await.map_err(|error| StartError::Panicked(Box::new(error)))??)
 }
 
 async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: CancellationToken) {

@@ -272,7 +272,7 @@ pub static RUNG_KEYS: &[Key<RungDraft>] = &[
         "after",
         Slot::Span { at: |it| &mut it.after, min: Duration::ZERO, max: DAY.saturating_mul(30) },
         "0s",
-        "how long the rung before has, from its arrival; nothing on the first",
+        "how long the rung before has, from its arrival; nothing on the first; the second rung is refused at nine tenths of the time-out, and warned of beyond half",
     ),
     key(
         "notify",

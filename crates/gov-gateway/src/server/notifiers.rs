@@ -15,6 +15,7 @@ use gov_escalation::{
     store::Pace,
 };
 
+use super::StartError;
 use crate::{
     config::{
         self, Config, NotifyDraft, NotifyKind,
@@ -47,8 +48,21 @@ enum TargetProblem {
     Slack(#[from] DoorError),
 }
 
-/// The targets by the names that chains give them. Reads files.
-pub(super) fn targets(
+/// The targets by the names that chains give them, and what a click in Slack needs, where one is
+/// taken.
+pub(super) async fn open(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<(BTreeMap<String, Target>, Option<SlackDoor>), StartError> {
+    let (config, clock) = (config.clone(), Arc::clone(clock));
+    let opening = tokio::task::spawn_blocking(move || {
+        Ok::<_, TargetError>((targets(&config, &clock)?, slack(&config, &clock)?))
+    });
+    Ok(opening.await.map_err(|error| StartError::Panicked(Box::new(error)))??)
+}
+
+/// Reads files.
+fn targets(
     config: &Config,
     clock: &Arc<dyn Clock>,
 ) -> Result<BTreeMap<String, Target>, TargetError> {
@@ -102,11 +116,8 @@ fn target(
     })
 }
 
-/// What a click in Slack needs; `None` where none is taken. Reads a file.
-pub(super) fn slack(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<SlackDoor>, TargetError> {
+/// Reads a file.
+fn slack(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<SlackDoor>, TargetError> {
     let wrong = |source| TargetError { section: "slack".to_owned(), source };
     open_door(config, clock).map_err(wrong)
 }
