@@ -1,5 +1,5 @@
-//! Changes of who may ask and who decides: tokens, agents, people and the halt, each with its row in
-//! the history.
+//! Changes of who may ask, who decides and who is told: tokens, agents, people, targets and the halt,
+//! each with its row in the history.
 //!
 //! ```text
 //! change ─▶ store: one transaction with its row ─▶ memory ─▶ signed log ─▶ answer
@@ -15,6 +15,7 @@ mod new_token;
 mod people;
 mod slack;
 mod stand_ins;
+mod targets;
 mod tokens;
 mod view;
 

@@ -251,7 +251,7 @@ impl Directory {
                 }
                 self.tell(known.halt.as_ref());
             }
-            Effect::ActivatePolicy { .. } => (),
+            Effect::EnableTarget { .. } | Effect::ActivatePolicy { .. } => (),
         }
     }
 

@@ -65,6 +65,11 @@ pub enum Effect {
         /// Why.
         reason: String,
     },
+    /// A target of messages gets them again: that is kept with the messages, and here is who said so.
+    EnableTarget {
+        /// Its name.
+        name: String,
+    },
     /// A policy becomes the active one; does not fit where its version is not the next one.
     ActivatePolicy {
         /// Which.
@@ -110,6 +115,7 @@ impl Effect {
             Self::EndStandIns(_) => AuditEventKind::PersonStandInEnded,
             Self::Halt(_) => AuditEventKind::AdminHalted,
             Self::Resume { .. } => AuditEventKind::AdminResumed,
+            Self::EnableTarget { .. } => AuditEventKind::NotifyEnabled,
             Self::ActivatePolicy { again: false, .. } => AuditEventKind::PolicyActivated,
             Self::ActivatePolicy { again: true, .. } => AuditEventKind::PolicyRolledBack,
         }
@@ -126,6 +132,7 @@ impl Effect {
             | Self::EndStandIns(_)
             | Self::Halt(_)
             | Self::Resume { .. }
+            | Self::EnableTarget { .. }
             | Self::ActivatePolicy { .. } => None,
         }
     }
@@ -166,6 +173,7 @@ impl Effect {
             Self::Halt(Halt { reason, .. }) | Self::Resume { reason } => {
                 json!({ "reason": reason })
             }
+            Self::EnableTarget { name } => json!({ "target": name }),
             Self::ActivatePolicy { policy, .. } => json!({
                 "name": policy.name, "sha256": Hex(&policy.about().sha256).to_string(),
             }),

@@ -216,6 +216,8 @@ async fn apply(tx: &mut PgConnection, edit: &Edit) -> Result<Option<u64>, StoreE
         Effect::EndStandIns(id) => stand_ins::end(tx, *id, change.at).await?,
         Effect::Halt(it) => halt::put(tx, it).await?,
         Effect::Resume { .. } => halt::end(tx, change.at).await?,
+        // What changes is kept elsewhere.
+        Effect::EnableTarget { .. } => true,
         Effect::ActivatePolicy { policy, .. } => {
             let next = policies::next_version(tx).await? == policy.version;
             if next {

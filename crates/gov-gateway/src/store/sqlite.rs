@@ -220,6 +220,8 @@ fn apply(db: &Connection, edit: &Edit) -> Result<Option<u64>, StoreError> {
         Effect::EndStandIns(id) => stand_ins::end(db, *id, change.at)?,
         Effect::Halt(it) => halt::put(db, it)?,
         Effect::Resume { .. } => halt::end(db, change.at)?,
+        // What changes is kept elsewhere.
+        Effect::EnableTarget { .. } => true,
         Effect::ActivatePolicy { policy, .. } => {
             let next = policies::next_version(db)? == policy.version;
             if next {

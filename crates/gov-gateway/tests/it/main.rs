@@ -34,6 +34,7 @@ mod lifecycle;
 mod log_door;
 mod log_follower;
 mod many_commands;
+mod notify_door;
 mod page;
 mod page_answers;
 mod people_commands;

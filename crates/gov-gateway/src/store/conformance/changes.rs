@@ -40,6 +40,7 @@ pub(in crate::store) async fn every_change_writes_its_row_and_moves_the_generati
         Effect::OwnAgent { id: agent, owners: Vec::new() },
         Effect::AddPerson(ann),
         changed,
+        Effect::EnableTarget { name: "chat".to_owned() },
         Effect::ActivatePolicy { policy: policy(1), again: true },
     ]) {
         let edit = edit(effect, 5);
