@@ -143,6 +143,40 @@ fn a_person_answers_by_the_keyboard_and_sees_what_the_agent_does_with_it() {
 }
 
 #[test]
+fn a_person_whose_answer_is_not_enough_sees_who_is_still_needed() {
+    let place = Place::new();
+    let Some(mut browser) = Browser::start(&place) else { return };
+    let (agent, approver) = (place.agent_token(), place.approver_token("Ann", &["ops"]));
+    let other = place.approver_token("Bob", &["security"]);
+    let server = place.serve(
+        "[[chains.default.rungs]]\n\
+         require = [{ role = \"ops\", count = 1 }, { role = \"security\", count = 1 }]\n",
+    );
+    let it = Stage { server, agent, approver };
+    let push = "git push --force origin both";
+    let asked = it.ask(push);
+    browser.open();
+    it.log_in(&mut browser);
+    browser.click(&format!("{} button.approve", card(&asked)));
+    let told = browser.see(".message.yes");
+    assert!(told.starts_with("Your answer counts, 1 of 2. Still needed: 1 of security"), "{told}");
+    let shown = browser.see(&card(&asked));
+    assert!(shown.contains("1 of 2; still needed: 1 of security"), "{shown}");
+    assert_eq!(browser.count(&format!("{} button.approve", card(&asked))), 0, "once is enough");
+    browser.is_accessible();
+
+    let path = format!("/v1/approvals/{asked}");
+    let digest = it.server.get(&other, &path).json["digest"].take();
+    let body = json!({"decision": "approve", "digest": digest});
+    assert_eq!(it.server.post(&other, &format!("{path}/decision"), &body).status, 200);
+    // The open page sees by itself that nothing is needed any more.
+    browser.see(".row .word.yes:text('approved')");
+    assert_eq!(browser.count(&card(&asked)), 0);
+    assert_eq!(it.use_up(push, &asked).0, "allow");
+    browser.no_problems();
+}
+
+#[test]
 fn everything_works_where_no_script_runs() {
     let place = Place::new();
     let Some(mut browser) = Browser::start(&place) else { return };

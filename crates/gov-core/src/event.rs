@@ -219,6 +219,8 @@ kinds! {
     NotifyGivenUp => "notify.given_up";
     /// A receiver of messages said that it is gone: it gets none until somebody enables it.
     NotifyDisabled => "notify.disabled";
+    /// A receiver of messages gets them again, because somebody said so.
+    NotifyEnabled => "notify.enabled";
     /// A person who may decide was added.
     PersonAdded => "person.added";
     /// A person was given other roles, or may decide again.

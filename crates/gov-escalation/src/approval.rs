@@ -186,16 +186,17 @@ pub struct HistoryRow {
     pub to_role: Option<String>,
     /// The content, sealed.
     pub payload: Payload,
-    /// The approval's agent.
-    pub agent_id: AgentId,
+    /// The approval's agent; this and what follows is `None` or empty where nobody can read it any
+    /// more, except for what was decided about the action.
+    pub agent_id: Option<AgentId>,
     /// The approval's session.
     pub session_id: Option<SessionId>,
     /// The kind of its action.
     pub action_kind: String,
     /// The digest of its action.
-    pub digest: ActionDigest,
+    pub digest: Option<ActionDigest>,
     /// The policy that asked.
-    pub rule_id: RuleId,
+    pub rule_id: Option<RuleId>,
     /// Why, in the policy's words.
     pub reason: String,
 }
@@ -295,11 +296,11 @@ impl HistoryEntry {
             from_role: self.from_role,
             to_role: self.to_role,
             payload: Payload::seal(&self.content)?,
-            agent_id: request.agent_id.clone(),
+            agent_id: Some(request.agent_id.clone()),
             session_id: request.session_id.clone(),
             action_kind: request.action_kind.clone(),
-            digest: request.digest,
-            rule_id: request.rule_id.clone(),
+            digest: Some(request.digest),
+            rule_id: Some(request.rule_id.clone()),
             reason: request.reason.clone(),
         })
     }

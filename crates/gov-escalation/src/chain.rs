@@ -68,6 +68,12 @@ pub enum ChainError {
     /// Two rungs at one time, or one that is never asked.
     #[error("rung {0} must come after the one before it and before the time-out")]
     Never(usize),
+    /// Whoever is asked next has hardly any time.
+    #[error(
+        "rung 1 must be asked before nine tenths of the time-out are over, or it has no time to \
+         answer: make its `after` shorter or `timeout` longer"
+    )]
+    TooLate,
     /// Nobody would ever be told.
     #[error("rung {0} must notify somebody; `log` writes to the server's log")]
     NobodyTold(usize),
@@ -157,8 +163,19 @@ impl Chain {
             if reached >= self.timeout.0 {
                 return Err(ChainError::Never(index));
             }
+            // No number of nanoseconds in a `Duration` is near the end of `u128`.
+            if index == 1 && reached.as_nanos() * 10 >= self.timeout.0.as_nanos() * 9 {
+                return Err(ChainError::TooLate);
+            }
         }
         Ok(())
+    }
+
+    /// Whether the second rung is asked when more than half of the time-out is over: it works, and
+    /// leaves whoever is asked then less time than those who were silent had.
+    #[must_use]
+    pub fn escalates_late(&self) -> bool {
+        self.rungs.get(1).is_some_and(|it| it.after.0.as_nanos() * 2 > self.timeout.0.as_nanos())
     }
 
     /// Whether the people of today could satisfy every rung, apart from the owners of `agent`.

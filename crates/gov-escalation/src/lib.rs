@@ -24,6 +24,7 @@ mod alarm;
 mod event;
 mod meters;
 mod quorum;
+mod standing;
 
 pub use crate::{
     alarm::Alarm,
@@ -35,4 +36,5 @@ pub use crate::{
     roster::{Roster, StandIn},
     scheduler::{DbEscalationScheduler, Registered, SchedulerConfig, TickReport},
     sender::{SendReport, Sender, SenderConfig, Target},
+    standing::Standing,
 };

@@ -7,7 +7,7 @@ use gov_core::{PersonId, Role};
 
 use crate::{
     approval::{Verdict, Vote},
-    chain::Rung,
+    chain::{Rung, Seats},
 };
 
 #[cfg(test)]
@@ -30,15 +30,38 @@ pub(crate) fn filled<'p>(
         return u32::try_from(admitted.take(places).count()).unwrap_or(u32::MAX);
     }
     let people: Vec<_> = admitted.map(|(_, roles)| roles).collect();
+    let places = seated(rung, &people);
+    let taken = places.iter().filter(|it| it.taken_by.is_some());
+    u32::try_from(taken.count()).unwrap_or(u32::MAX)
+}
+
+/// The required places of the rung that these people leave free, by role.
+///
+/// Where people could sit otherwise there are other answers, of as many places.
+pub(crate) fn vacant<'p>(
+    rung: &Rung,
+    people: impl IntoIterator<Item = (PersonId, &'p [Role])>,
+) -> Vec<Seats> {
+    let people: Vec<_> = people.into_iter().map(|(_, roles)| roles).collect();
+    let places = seated(rung, &people);
+    let free = |role| places.iter().filter(|it| it.role == role && it.taken_by.is_none()).count();
+    let seats = rung.require.iter().map(|it| Seats {
+        role: it.role.clone(),
+        count: u32::try_from(free(&it.role)).unwrap_or(u32::MAX),
+    });
+    seats.filter(|it| it.count > 0).collect()
+}
+
+/// As many of the required places as can be filled are.
+fn seated<'p>(rung: &'p Rung, people: &'p [&'p [Role]]) -> Vec<Place<'p>> {
     let places = rung.require.iter().flat_map(|it| (0..it.count).map(|_| &it.role));
-    let mut matching = Matching { people: &people, places: Vec::new() };
+    let mut matching = Matching { people, places: Vec::new() };
     for role in places {
         matching.places.push(Place { role, taken_by: None });
         let last = matching.places.len().saturating_sub(1);
         matching.seat_somebody(last, &mut vec![false; people.len()]);
     }
-    let taken = matching.places.iter().filter(|it| it.taken_by.is_some());
-    u32::try_from(taken.count()).unwrap_or(u32::MAX)
+    matching.places
 }
 
 /// Who sits where, so far. INVARIANT: nobody sits on two places.

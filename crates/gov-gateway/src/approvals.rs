@@ -30,9 +30,11 @@ mod feed;
 mod grants;
 mod log_wait;
 mod set_aside;
+mod standing;
 mod summary;
 mod view;
 
+pub(crate) use self::standing::still_needed;
 pub use self::{
     error::DeskError,
     feed::ApprovalFeed,

@@ -13,6 +13,7 @@ mod database;
 pub mod keys;
 pub mod notify;
 mod seats;
+mod slack;
 mod slot;
 mod source;
 pub mod span;
@@ -25,6 +26,7 @@ pub use self::{
     database::{Backend, PostgresUrl},
     notify::NotifyDraft,
     seats::SeatsDraft,
+    slack::Slack,
     slot::{
         ApprovalDurability, Binding, Choose, HttpFormat, Lateness, LogFormat, LogLevel, NotifyKind,
         Overflow, RefusalDurability, Silence, SinkKind, Slot,
@@ -60,6 +62,8 @@ pub struct Config {
     pub chains: BTreeMap<String, Chain>,
     /// Who can be told beside the log, by the name that chains give.
     pub notify: BTreeMap<String, NotifyDraft>,
+    /// What a click in Slack may decide.
+    pub slack: Slack,
 }
 
 /// Section `server`.
@@ -252,7 +256,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         }
     }
     problems.extend(contradiction(&loaded));
-    problems.extend(loaded.config.buffer.contradictions().into_iter().map(|(key, problem)| {
+    let slack = loaded.config.slack.contradictions();
+    let wrong = loaded.config.buffer.contradictions().into_iter().chain(slack);
+    problems.extend(wrong.map(|(key, problem)| {
         let origin = loaded.origins.get(key).cloned().unwrap_or(Origin::Default);
         Problem { origin, key: key.to_owned(), problem }
     }));

@@ -38,11 +38,14 @@ mod people;
 mod policies;
 pub mod problem;
 mod readyz;
+mod slack;
 mod stand_ins;
 mod tokens;
 mod whoami;
 
-pub use self::{buffer::ServedBuffer, guard::Guard, log::ServedLog, problem::Problem};
+pub use self::{
+    buffer::ServedBuffer, guard::Guard, log::ServedLog, problem::Problem, slack::SlackDoor,
+};
 use crate::{
     approvals::Desk,
     check::Gate,
@@ -77,6 +80,8 @@ pub struct Parts {
     pub desk: Desk,
     /// Who is told, and whether it arrives.
     pub notifications: Notifications,
+    /// What a click in Slack needs; `None` where none is taken.
+    pub slack: Option<SlackDoor>,
     /// How long `?wait=` waits at most: within `server.request_timeout`.
     pub longest_wait: Duration,
     /// What `/readyz` asks.
@@ -140,6 +145,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/tokens/{id}/revoke", post(tokens::revoke))
         .route("/v1/people", get(people::list).post(people::add))
         .route("/v1/people/{id}", post(people::change))
+        .route("/v1/people/{id}/slack", put(people::tie_slack))
         .route("/v1/people/{id}/stand-ins", post(stand_ins::name).delete(stand_ins::end))
         .route("/v1/halt", get(halt::show).post(halt::halt))
         .route("/v1/resume", post(halt::resume))
@@ -160,6 +166,7 @@ fn router(parts: Arc<Parts>) -> Router {
         .route("/v1/notify/targets", get(notify::list))
         .route("/v1/notify/targets/{name}/enable", post(notify::enable))
         .route("/v1/notify/targets/{name}/test", post(notify::try_once))
+        .route("/v1/slack/actions", post(slack::act))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/audit/events", get(audit_events::list))
         .route("/log", get(log::list))

@@ -8,6 +8,7 @@ mod directory;
 mod halt;
 pub mod person;
 mod roster;
+mod slack_user;
 mod stand_in;
 pub mod token;
 
@@ -15,6 +16,7 @@ pub use self::{
     directory::{AuthError, Directory, Identities},
     halt::Halt,
     person::{Agent, Person, PersonName},
+    slack_user::{SlackUser, SlackUserError},
     stand_in::StandIn,
     token::{Scope, Token, TokenSecret},
 };

@@ -19,7 +19,7 @@ pub enum Route {
     Tokens,
     /// `/v1/policies` and below.
     Policies,
-    /// `/v1/approvals` and below, and `/v1/grants`.
+    /// `/v1/approvals` and below, `/v1/grants`, and `/v1/slack/actions`.
     Approvals,
     /// `/v1/notify` and below.
     Notify,
@@ -57,6 +57,7 @@ impl Route {
     pub fn of(path: &str) -> Self {
         match path {
             "/v1/actions/check" => Self::Check,
+            "/v1/slack/actions" => Self::Approvals,
             "/healthz" | "/readyz" | "/metrics" => Self::Watch,
             "/" | "/live" | "/login" | "/logout" => Self::Page,
             _ if path.starts_with("/v1/audit/") => Self::Audit,

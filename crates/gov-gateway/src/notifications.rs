@@ -119,6 +119,17 @@ impl Notifications {
         Ok(List { items: all.into_values().map(view).collect(), next: None })
     }
 
+    /// Whether there is such a target.
+    ///
+    /// # Errors
+    ///
+    /// [`NotificationsError`]: no such target, or try again.
+    pub async fn must_know(&self, name: &str) -> Result<(), NotificationsError> {
+        let is_there = self.targets.contains_key(name)
+            || self.outbox.targets().await?.iter().any(|it| it.name == name);
+        if is_there { Ok(()) } else { Err(NotificationsError::NotFound(name.to_owned())) }
+    }
+
     /// Lets a target have messages again, and forgets what it failed.
     ///
     /// # Errors
@@ -126,8 +137,8 @@ impl Notifications {
     /// [`NotificationsError`]: no such target, or try again.
     pub async fn enable(&self, name: &str) -> Result<Enabled, NotificationsError> {
         let changed = self.outbox.enable_target(name).await?;
-        if !changed && !self.targets.contains_key(name) {
-            return Err(NotificationsError::NotFound(name.to_owned()));
+        if !changed {
+            self.must_know(name).await?;
         }
         self.health.look().await;
         Ok(Enabled { name: name.to_owned(), changed })

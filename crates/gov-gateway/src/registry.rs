@@ -1,5 +1,5 @@
-//! Changes of who may ask and who decides: tokens, agents, people and the halt, each with its row in
-//! the history.
+//! Changes of who may ask, who decides and who is told: tokens, agents, people, targets and the halt,
+//! each with its row in the history.
 //!
 //! ```text
 //! change ─▶ store: one transaction with its row ─▶ memory ─▶ signed log ─▶ answer
@@ -13,7 +13,9 @@ mod agents;
 mod halts;
 mod new_token;
 mod people;
+mod slack;
 mod stand_ins;
+mod targets;
 mod tokens;
 mod view;
 
@@ -22,6 +24,7 @@ pub use self::{
     halts::{HaltOutcome, HaltView},
     new_token::NewToken,
     people::{NewPerson, PersonChange},
+    slack::NewSlackUser,
     stand_ins::NewStandIn,
     view::{
         AgentList, AgentView, CreatedToken, List, Owner, PersonList, PersonView, StandInView,
@@ -29,7 +32,7 @@ pub use self::{
     },
 };
 use crate::{
-    identity::{Directory, PersonName},
+    identity::{Directory, PersonName, SlackUser},
     logged::LoggedWithin,
     servers::Servers,
     store::{Edit, Effect, GatewayStore, StoreError},
@@ -69,6 +72,11 @@ pub enum RegistryError {
     /// Another person is called so.
     #[error("there is a person `{}` already; choose another name", gov_core::text::escape(.0.as_str()))]
     NameTaken(PersonName),
+    /// Another person is that one in Slack.
+    #[error(
+        "`{0}` is another person's in Slack; `gov people list` shows whose, and `gov people slack NAME --none` frees it"
+    )]
+    SlackUserTaken(SlackUser),
     /// They stand in from that very moment already.
     #[error("`{}` stands in from that moment already", gov_core::text::escape(.0))]
     StandsInAlready(String),

@@ -12,13 +12,14 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 
 use gov_core::{Clock, Health, Redactor};
 use gov_deferred_audit::{FeedFollower, FollowerConfig, FollowerHandle};
-use gov_escalation::Target;
+use gov_escalation::chain::Chain;
 use gov_store::lock::DataDirLock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 mod approvals;
+mod chains;
 mod error;
 mod events;
 mod halts;
@@ -32,6 +33,7 @@ mod shipping;
 
 use self::{
     approvals::Approvals,
+    chains::ChainsHealth,
     events::EventWork,
     halts::Halts,
     health::PolicyHealth,
@@ -133,18 +135,14 @@ impl Server {
     /// [`StartError`]: nothing runs, and every file is as it was or whole.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let meters = Arc::new(Meters::install()?);
-        let root = root(config)?;
         let (listener, address) = bind(config.server.listen).await?;
-        let node = config.server.node.clone();
-        let files = tokio::task::spawn_blocking(move || open_files(&root, node.as_deref()));
-        let (data_dir, lock, redaction_key, node) =
-            files.await.map_err(|error| StartError::Panicked(Box::new(error)))??;
+        let (data_dir, lock, redaction_key, node) = files(config).await?;
         let who = Who { node: &node, address };
         let Opened { storage, sharing, log, event_store, shipping, begun } =
             Opened::open(config, &data_dir, who, &clock).await?;
 
         halts::before_start(&storage, begun.contents.identities.halt.as_ref()).await;
-        let targets = open_targets(config, &clock).await?;
+        let (targets, slack) = notifiers::open(config, &clock).await?;
         // From here on nothing fails: each task that starts has the server as its owner.
         let Begun { contents, mut policy, admin_token } = begun;
         let (store, clock) = (Arc::clone(&storage.store), Arc::clone(&storage.clock));
@@ -191,7 +189,7 @@ impl Server {
             generation: contents.generation,
         };
         let halts = Halts::new(&directory, &store, approvals.clocks.clone(), &clock);
-        let health = health(&log, &event_work, &gate, &approvals, &halts, &sharing);
+        let health = health(&log, &event_work, &gate, &approvals, &halts, &sharing, &config.chains);
         let parts = Parts {
             gate,
             directory,
@@ -203,6 +201,7 @@ impl Server {
             event_store: event_work.store(),
             desk: approvals.desk.clone(),
             notifications: approvals.notifications.clone(),
+            slack,
             longest_wait: longest_wait(config.server.request_timeout),
             health,
             page: Arc::new(Page::new(approvals.desk.clone(), log.status())),
@@ -340,6 +339,12 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErr
 
 type Files = (DataDir, DataDirLock, [u8; 32], String);
 
+async fn files(config: &Config) -> Result<Files, StartError> {
+    let (root, node) = (root(config)?, config.server.node.clone());
+    let files = tokio::task::spawn_blocking(move || open_files(&root, node.as_deref()));
+    files.await.map_err(|error| StartError::Panicked(Box::new(error)))?
+}
+
 /// What blocks: everything on the file system but the databases and the signed log.
 fn open_files(root: &std::path::Path, node: Option<&str>) -> Result<Files, StartError> {
     let data_dir = DataDir::open_or_create(root)?;
@@ -357,20 +362,13 @@ fn health(
     approvals: &Approvals,
     halts: &Halts,
     sharing: &Sharing,
+    chains: &BTreeMap<String, Chain>,
 ) -> Arc<[Arc<dyn Health>]> {
     let (policy, halt) = (vec![PolicyHealth::of(gate)], vec![halts.health()]);
-    [log.health(), event_work.health(), policy, approvals.health(), halt, sharing.health()]
+    let chains = vec![ChainsHealth::of(chains)];
+    [log.health(), event_work.health(), policy, chains, approvals.health(), halt, sharing.health()]
         .concat()
         .into()
-}
-
-async fn open_targets(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> Result<BTreeMap<String, Target>, StartError> {
-    let (config, clock) = (config.clone(), Arc::clone(clock));
-    let opening = tokio::task::spawn_blocking(move || notifiers::targets(&config, &clock));
-    Ok(opening.await.map_err(|error| StartError::Panicked(Box::new(error)))??)
 }
 
 async fn keep_meters(meters: Arc<Meters>, clock: Arc<dyn Clock>, stop: CancellationToken) {

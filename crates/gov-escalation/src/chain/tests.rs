@@ -46,6 +46,28 @@ fn a_rung_that_is_never_asked_is_refused() {
 }
 
 #[test]
+fn the_first_escalation_comes_well_before_the_time_out() {
+    // The time-out is a minute.
+    for (second, third, wanted, late) in [
+        (30, 29, Ok(()), false),
+        (31, 1, Ok(()), true),
+        (53, 1, Ok(()), true),
+        (54, 1, Err(ChainError::TooLate), true),
+        (59, 0, Err(ChainError::TooLate), true),
+        (60, 0, Err(ChainError::Never(1)), true),
+        // Whoever comes last may come late: somebody was told well before.
+        (10, 49, Ok(()), false),
+    ] {
+        let mut waits = vec![SECOND, SECOND * second];
+        waits.extend((third > 0).then_some(SECOND * third));
+        let it = chain(&waits);
+        assert_eq!(it.timeout.0, SECOND * 60);
+        assert_eq!((it.check(), it.escalates_late()), (wanted, late), "{second} s, {third} s");
+    }
+    assert!(!chain(&[SECOND]).escalates_late(), "nobody is asked second");
+}
+
+#[test]
 fn every_rung_tells_somebody_once() {
     let mut it = chain(&[SECOND, SECOND]);
     it.rungs[1].notify = vec!["log".to_owned(), "chat".to_owned(), "log".to_owned()];

@@ -37,6 +37,8 @@ pub(super) struct PostConfig<'c> {
 pub(super) struct Post {
     client: Client,
     url: Url,
+    guard: Guard,
+    allow_private: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,9 +57,14 @@ impl Post {
         guard: Guard,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WebhookConfigError> {
-        let url = parse(config.url, config.allow_private)?;
-        guard.check(url.host_str().unwrap_or_default())?;
-        Ok(Self { client: client(config, &url, guard)?, url, clock })
+        let url = read(config.url, config.allow_private, &guard)?;
+        let client = client(config, &url, guard.clone())?;
+        Ok(Self { client, url, guard, allow_private: config.allow_private, clock })
+    }
+
+    /// The same to another URL, which is judged as the first one was.
+    pub(super) fn to(&self, url: &str) -> Result<Self, WebhookConfigError> {
+        Ok(Self { url: read(url, self.allow_private, &self.guard)?, ..self.clone() })
     }
 
     pub(super) async fn send(&self, headers: HeaderMap, body: Vec<u8>) -> Result<(), NotifyError> {
@@ -83,6 +90,12 @@ impl fmt::Debug for Post {
             .field("to", &self.url.origin().ascii_serialization())
             .finish_non_exhaustive()
     }
+}
+
+fn read(text: &str, allow_private: bool, guard: &Guard) -> Result<Url, WebhookConfigError> {
+    let url = parse(text, allow_private)?;
+    guard.check(url.host_str().unwrap_or_default())?;
+    Ok(url)
 }
 
 fn parse(text: &str, allow_private: bool) -> Result<Url, WebhookConfigError> {

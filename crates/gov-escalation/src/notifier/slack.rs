@@ -23,6 +23,9 @@ use crate::approval::Notification;
 
 mod blocks;
 pub mod door;
+mod reply;
+
+pub use self::reply::{SlackReply, ephemeral};
 
 /// Where messages go, and what may be clicked.
 #[derive(Clone, Debug)]

@@ -4,8 +4,6 @@ use gov_core::{Timestamp, id::uuid::Uuid};
 use proptest::prelude::*;
 
 use super::*;
-use crate::chain::Seats;
-
 const ROLES: [&str; 3] = ["security", "ops", "lead"];
 
 #[test]
@@ -62,6 +60,9 @@ proptest! {
         let seated = filled(&rung, cast.iter().map(|it| (it.seat, it.roles.as_slice())));
         prop_assert_eq!(seated, most(&places, &people));
         prop_assert_eq!(is_met(&rung, &cast), seated as usize == places.len());
+        let vacant = vacant(&rung, cast.iter().map(|it| (it.seat, it.roles.as_slice())));
+        let vacant: u32 = vacant.iter().map(|it| it.count).sum();
+        prop_assert_eq!(vacant + seated, rung.seats());
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use gov_core::{ActionDigest, ApprovalId, Payload, Timestamp, id::uuid::Uuid, payload::SALT_BYTES};
+use gov_core::{
+    ActionDigest, ApprovalId, AuditEventKind, Payload, Timestamp, id::uuid::Uuid,
+    payload::SALT_BYTES,
+};
 
 use super::StoreError;
 use crate::{
@@ -80,12 +83,20 @@ pub(super) struct StoredEntry {
     pub(super) to_role: Option<String>,
     pub(super) payload: Vec<u8>,
     pub(super) salt: Vec<u8>,
-    pub(super) agent_id: String,
-    pub(super) session_id: Option<String>,
-    pub(super) action_kind: String,
-    pub(super) digest: Vec<u8>,
-    pub(super) rule_id: String,
-    pub(super) reason: String,
+    // Of the approval, which other hands may have changed since.
+    pub(super) agent_id: Result<String, StoreError>,
+    pub(super) session_id: Result<Option<String>, StoreError>,
+    pub(super) action_kind: Result<String, StoreError>,
+    pub(super) digest: Result<Vec<u8>, StoreError>,
+    pub(super) rule_id: Result<String, StoreError>,
+    pub(super) reason: Result<String, StoreError>,
+}
+
+/// How the approval's part of an entry is read.
+#[derive(Clone, Copy, Debug)]
+struct OfApproval {
+    /// Whether the entry says nothing without it: a decision about the action names the action.
+    needed: bool,
 }
 
 /// Names the column of a value that cannot be read.
@@ -169,16 +180,24 @@ impl StoredEntry {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] with the first column that makes no sense.
+    /// [`StoreError::Corrupt`] with the first column that makes no sense: of the entry itself, or of
+    /// its approval where the entry is a decision about the action.
     pub(super) fn read(self, id: ApprovalId) -> Result<HistoryRow, StoreError> {
         let columns = Columns::of(id);
+        let kind = columns.word("kind", &self.kind)?;
+        let of = OfApproval {
+            needed: matches!(
+                kind,
+                AuditEventKind::ApprovalRequested | AuditEventKind::ApprovalConsumed
+            ),
+        };
         let salt: Option<[u8; SALT_BYTES]> = self.salt.try_into().ok();
         let policy_version = self.policy_version;
         Ok(HistoryRow {
             position: columns.number("position", self.position)?,
             approval_id: id,
             at: columns.time("at", self.at)?,
-            kind: columns.word("kind", &self.kind)?,
+            kind,
             actor: self.actor,
             policy_version: policy_version
                 .map(|it| columns.number("policy_version", it))
@@ -186,13 +205,30 @@ impl StoredEntry {
             from_role: self.from_role,
             to_role: self.to_role,
             payload: Payload::from_parts(self.payload, columns.must("salt", salt)?),
-            agent_id: columns.word("agent_id", &self.agent_id)?,
-            session_id: columns.optional_word("session_id", self.session_id.as_deref())?,
-            action_kind: self.action_kind,
-            digest: columns.digest(&self.digest)?,
-            rule_id: columns.word("rule_id", &self.rule_id)?,
-            reason: self.reason,
+            agent_id: of.known(self.agent_id.and_then(|it| columns.word("agent_id", &it)))?,
+            session_id: of
+                .known(
+                    self.session_id
+                        .and_then(|it| columns.optional_word("session_id", it.as_deref())),
+                )?
+                .flatten(),
+            action_kind: of.known(self.action_kind)?.unwrap_or_default(),
+            digest: of.known(self.digest.and_then(|it| columns.digest(&it)))?,
+            rule_id: of.known(self.rule_id.and_then(|it| columns.word("rule_id", &it)))?,
+            reason: of.known(self.reason)?.unwrap_or_default(),
         })
+    }
+}
+
+impl OfApproval {
+    /// What cannot be read is an error only where it is needed: else one damaged approval would keep
+    /// everything behind it, and that it was closed, from the log.
+    fn known<T>(self, value: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match value {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.needed => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 }
 

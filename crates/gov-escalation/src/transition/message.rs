@@ -14,6 +14,7 @@ pub(super) fn told(approval: &Approval, now: Timestamp) -> Vec<Notification> {
         ("approval_id", json!(approval.id)),
         ("agent_id", json!(request.agent_id)),
         ("action", request.content.clone()),
+        ("digest", json!(request.digest)),
         ("rule_id", json!(request.rule_id)),
         ("reason", json!(request.reason)),
         ("risk", json!(request.risk)),

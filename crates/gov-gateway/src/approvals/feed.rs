@@ -54,19 +54,26 @@ fn feed_row(row: HistoryRow) -> FeedRow {
     let drawn = (row.action_kind == GRANT && row.kind == AuditEventKind::ApprovalConsumed)
         .then(|| DrawnAction::of(&row))
         .flatten();
+    if row.agent_id.is_none() {
+        let (id, kind) = (row.approval_id, row.kind.as_str());
+        tracing::warn!(%id, kind, "nobody can read whose approval this is; its record names no agent");
+    }
+    // A row that is a decision has a digest, or could not be read.
+    let digest = drawn.as_ref().map_or(row.digest, |it| Some(it.digest));
+    let verdict = decision(&row.kind).zip(digest).map(|(decision, digest)| Verdict {
+        action_kind: drawn.map_or(row.action_kind, |it| it.action_kind),
+        digest,
+        decision: decision.to_owned(),
+        rule_id: row.rule_id,
+        reason: Some(row.reason).filter(|it| !it.is_empty()),
+    });
     FeedRow {
         position: row.position,
         history_key: history_key(row.position),
         at: row.at,
-        verdict: decision(&row.kind).map(|decision| Verdict {
-            action_kind: drawn.as_ref().map_or(row.action_kind, |it| it.action_kind.clone()),
-            digest: drawn.as_ref().map_or(row.digest, |it| it.digest),
-            decision: decision.to_owned(),
-            rule_id: Some(row.rule_id),
-            reason: Some(row.reason).filter(|it| !it.is_empty()),
-        }),
+        verdict,
         kind: row.kind,
-        agent_id: Some(row.agent_id),
+        agent_id: row.agent_id,
         session_id: row.session_id,
         policy_version: row.policy_version,
         payload: row.payload,

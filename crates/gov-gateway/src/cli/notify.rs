@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     client::{Client, segment},
+    logged::Changed,
     notifications::{Enabled, TargetView, Tried},
     registry::List,
 };
@@ -69,12 +70,12 @@ impl Named {
     }
 
     fn enable(self) -> Outcome {
-        let enabled: Enabled = self.post("enable")?;
+        let enabled: Changed<Enabled> = self.post("enable")?;
         if self.at.json {
             json_line(&enabled)?;
         } else {
-            let name = text::escape(&enabled.name);
-            let done = if enabled.changed { "is enabled" } else { "was well" };
+            let name = text::escape(&enabled.view.name);
+            let done = if enabled.view.changed { "is enabled" } else { "was well" };
             console::line(&format!("{name} {done}"))?;
         }
         Ok(Exit::Yes)

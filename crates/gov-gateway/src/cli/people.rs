@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod away;
+mod slack;
 
 /// What the history calls a change on the files.
 const ACTOR: &str = "gov people";
@@ -33,6 +34,8 @@ pub enum People {
     Disable(Named),
     /// Let a disabled person decide again: their tokens are good again.
     Enable(Named),
+    /// Say who a person is in Slack, so that a click there decides as them.
+    Slack(slack::Slack),
     /// Let another person decide while this one is away.
     Away(away::Away),
     /// Let nobody decide for this person any more.
@@ -87,6 +90,7 @@ impl People {
             Self::List(at) => list(&at)?,
             Self::Set(it) => change(&it.name, &PersonChange::roles(&it.roles)?, &it.at)?,
             Self::Disable(it) => change(&it.name, &PersonChange::disabled(true), &it.at)?,
+            Self::Slack(it) => it.run()?,
             Self::Away(it) => it.run()?,
             Self::Back(it) => it.run()?,
             Self::Enable(it) => change(&it.name, &PersonChange::disabled(false), &it.at)?,
@@ -143,15 +147,17 @@ fn row(view: &PersonView) -> String {
     let roles: Vec<_> = view.roles.iter().map(|it| text::escape(it.as_str())).collect();
     let roles = if roles.is_empty() { "no roles".to_owned() } else { roles.join(", ") };
     let disabled = view.disabled_at.map(|it| format!("  disabled since {it}"));
+    let slack = view.slack_user.as_ref().map(|it| format!("  {it} in Slack"));
     let away = view.stand_ins.iter().map(|it| {
         let name = it.name.as_ref().map_or_else(|| it.id.to_string(), ToString::to_string);
         format!("  {} stands in from {} until {}", text::escape(&name), it.from, it.until)
     });
     format!(
-        "{}  {}  {roles}{}{}",
+        "{}  {}  {roles}{}{}{}",
         view.id,
         text::escape(view.name.as_str()),
         disabled.unwrap_or_default(),
+        slack.unwrap_or_default(),
         away.collect::<String>()
     )
 }

@@ -9,6 +9,7 @@ use super::{
 
 mod buffer;
 mod notify;
+mod slack;
 
 pub use self::notify::NOTIFY_KEYS;
 
@@ -41,10 +42,10 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Every key there is, but for those of the chains.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(buffer::KEYS)
+    KEYS.iter().chain(buffer::KEYS).chain(slack::KEYS)
 }
 
-/// Every key but for those of the sections `buffer` and `chains`.
+/// Every key but for those of the sections `buffer`, `chains`, `notify` and `slack`.
 static KEYS: &[Key] = &[
     key(
         "server.data_dir",
@@ -271,7 +272,7 @@ pub static RUNG_KEYS: &[Key<RungDraft>] = &[
         "after",
         Slot::Span { at: |it| &mut it.after, min: Duration::ZERO, max: DAY.saturating_mul(30) },
         "0s",
-        "how long the rung before has, from its arrival; nothing on the first",
+        "how long the rung before has, from its arrival; nothing on the first; the second rung is refused at nine tenths of the time-out, and warned of beyond half",
     ),
     key(
         "notify",

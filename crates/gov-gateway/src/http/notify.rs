@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     identity::Scope,
+    logged::Changed,
     notifications::{Enabled, NotificationsError, TargetView, Tried},
     registry::List,
 };
@@ -31,16 +32,18 @@ pub(super) async fn list(
     Ok(Json(parts.notifications.list().await?))
 }
 
-/// Lets a target have messages again.
+/// Lets a target have messages again, which is on record before it has.
 pub(super) async fn enable(
     State(parts): State<Arc<Parts>>,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Enabled>, Problem> {
+) -> Result<Json<Changed<Enabled>>, Problem> {
     let actor = auth::token(&parts, &headers, &KEEPERS)?;
-    let enabled = parts.notifications.enable(&name).await?;
+    parts.notifications.must_know(&name).await?;
+    let record = parts.registry.enabling(&name, &actor.id.to_string()).await?;
+    let view = parts.notifications.enable(&name).await?;
     tracing::info!(target_name = name, by = %actor.id, "a target of messages is enabled");
-    Ok(Json(enabled))
+    Ok(Json(Changed { view, record }))
 }
 
 /// Sends it one message that is about no approval.

@@ -13,7 +13,7 @@ use super::{Parts, auth, body, problem::Problem};
 use crate::{
     identity::Scope,
     logged::Changed,
-    registry::{NewPerson, PersonChange, PersonList, PersonView},
+    registry::{NewPerson, NewSlackUser, PersonChange, PersonList, PersonView},
 };
 
 /// Who may look at people and agents.
@@ -51,4 +51,16 @@ pub(super) async fn change(
     let change = PersonChange::parse(&body::read(&headers, body).await?)?;
     let changed = parts.registry.change_person(&called, change, &actor.id.to_string()).await?;
     Ok(Json(changed))
+}
+
+/// The person of this name or id, who is this one in Slack from now on.
+pub(super) async fn tie_slack(
+    State(parts): State<Arc<Parts>>,
+    Path(called): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Changed<PersonView>>, Problem> {
+    let actor = auth::token(&parts, &headers, &[Scope::Admin])?;
+    let new = NewSlackUser::parse(&body::read(&headers, body).await?)?;
+    Ok(Json(parts.registry.tie_slack(&called, new, &actor.id.to_string()).await?))
 }

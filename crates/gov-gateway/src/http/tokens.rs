@@ -67,6 +67,9 @@ impl From<RegistryError> for Problem {
                 Self::new(Code::Conflict, detail).with_field("stand_in")
             }
             RegistryError::NameTaken(_) => Self::new(Code::Conflict, detail).with_field("name"),
+            RegistryError::SlackUserTaken(_) => {
+                Self::new(Code::Conflict, detail).with_field("slack_user")
+            }
             RegistryError::NoRandomness(_) | RegistryError::Store(_) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 mod away;
 mod halting;
 
-use super::{Agent, Halt, Person, PersonName, StandIn, Token, TokenSecret, roster};
+use super::{Agent, Halt, Person, PersonName, SlackUser, StandIn, Token, TokenSecret, roster};
 use crate::store::{Edit, Effect};
 
 /// The tokens, agents and people that are known, and whether all are halted; shared by every door.
@@ -184,6 +184,13 @@ impl Directory {
         }
     }
 
+    /// The person who is this one in Slack, also a disabled one.
+    #[must_use]
+    pub fn person_by_slack(&self, user: &SlackUser) -> Option<Arc<Person>> {
+        let known = self.known.read();
+        known.people.values().find(|it| it.slack_user.as_ref() == Some(user)).cloned()
+    }
+
     /// Every person, by name.
     #[must_use]
     pub fn people(&self) -> Vec<Arc<Person>> {
@@ -227,6 +234,11 @@ impl Directory {
                     known.put_person(Person::clone(person).changed(roles, disabled, at));
                 }
             }
+            Effect::TieSlack { id, user } => {
+                if let Some(person) = known.people.get(&id) {
+                    known.put_person(Person { slack_user: user, ..Person::clone(person) });
+                }
+            }
             Effect::NameStandIn(it) => known.put_stand_in(it),
             Effect::EndStandIns(id) => known.end_stand_ins(id, at),
             Effect::Halt(halt) => {
@@ -239,7 +251,7 @@ impl Directory {
                 }
                 self.tell(known.halt.as_ref());
             }
-            Effect::ActivatePolicy { .. } => (),
+            Effect::EnableTarget { .. } | Effect::ActivatePolicy { .. } => (),
         }
     }
 

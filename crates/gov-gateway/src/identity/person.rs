@@ -8,6 +8,8 @@ use gov_core::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::SlackUser;
+
 /// A person. It stays for ever; one who leaves is disabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
@@ -21,6 +23,8 @@ pub struct Person {
     pub created_at: Timestamp,
     /// Since when the person may not decide.
     pub disabled_at: Option<Timestamp>,
+    /// Who the person is in Slack; no two are the same.
+    pub slack_user: Option<SlackUser>,
 }
 
 impl Person {

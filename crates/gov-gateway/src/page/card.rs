@@ -1,13 +1,14 @@
 //! One request for approval, as a person is shown it who may decide about it.
 
 use gov_core::{PersonId, Timestamp};
-use gov_escalation::approval::{Approval, Status};
+use gov_escalation::approval::{Approval, Status, Verdict};
 
 use super::{
     action::{self, ActionView},
     shown::{Block, Shown},
     time::{self, TimeView},
 };
+use crate::approvals::still_needed;
 
 /// A request that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub struct Card {
     pub rung: String,
     /// Who is asked there.
     pub audience: Shown,
+    /// Who has approved so far, and in whose right: `Ann, Bob for Kim`.
+    pub approved: Option<Shown>,
+    /// How far that is, where one answer is not enough: `1 of 2; still needed: 1 of security`.
+    pub needed: Option<Shown>,
     /// The agent's team and session, what it was edited from and into, and how many calls of a grant
     /// are left: where it has them.
     pub facts: Vec<(&'static str, Shown)>,
@@ -102,7 +107,9 @@ impl Card {
             reason: Shown::line(&request.reason),
             risk: request.risk.as_deref().map(RiskView::of),
             rung: format!("{} of {rungs}", approval.rung.saturating_add(1)),
-            audience: Shown::line(&rung.map(|it| it.audience_named(name_of)).unwrap_or_default()),
+            audience: Shown::line(&rung.map(|it| it.audience_named(&name_of)).unwrap_or_default()),
+            approved: approved(approval, &name_of),
+            needed: needed(approval, &name_of),
             facts: facts.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
             submitted: approval.submitted_at.into(),
             expires: approval.expires_at.filter(|_| approval.status == Status::Pending).map(|at| {
@@ -131,6 +138,29 @@ impl Card {
         self.whole = self.whole.listed();
         self
     }
+}
+
+/// One rejection is the end of it, so whoever has answered a request that waits has approved.
+fn approved(approval: &Approval, name_of: impl Fn(PersonId) -> Option<String>) -> Option<Shown> {
+    let name = |id: PersonId| name_of(id).unwrap_or_else(|| id.to_string());
+    let yes = approval.votes.iter().filter(|it| it.verdict == Verdict::Approve);
+    let said: Vec<_> = yes
+        .map(|it| {
+            let own = it.seat == it.person;
+            let seat = if own { String::new() } else { format!(" for {}", name(it.seat)) };
+            format!("{}{seat}", name(it.person))
+        })
+        .collect();
+    (!said.is_empty()).then(|| Shown::line(&said.join(", ")))
+}
+
+fn needed(approval: &Approval, name_of: impl Fn(PersonId) -> Option<String>) -> Option<Shown> {
+    let one_is_enough = approval.asked().any(|it| it.seats() == 1);
+    if one_is_enough || !approval.status.awaits_answer() {
+        return None;
+    }
+    let (count, missing) = still_needed(approval, name_of);
+    Some(Shown::line(&format!("{count}; still needed: {missing}")))
 }
 
 impl RiskView {

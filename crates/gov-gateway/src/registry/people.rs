@@ -122,8 +122,14 @@ impl Registry {
     ) -> Result<Changed<PersonView>, RegistryError> {
         let now = self.clock.now();
         let NewPerson { name, roles } = new;
-        let person =
-            Person { id: PersonId::at(now), name, roles, created_at: now, disabled_at: None };
+        let person = Person {
+            id: PersonId::at(now),
+            name,
+            roles,
+            created_at: now,
+            disabled_at: None,
+            slack_user: None,
+        };
         let view = PersonView::of(&person, &self.directory, now);
         let taken = RegistryError::NameTaken(person.name.clone());
         let position = self.apply(Effect::AddPerson(person), actor, now).await?.ok_or(taken)?;

@@ -3,7 +3,7 @@
 use gov_core::{AgentId, PersonId, Role, Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Agent, Directory, Person, PersonName, Token, TokenSecret};
+use crate::identity::{Agent, Directory, Person, PersonName, SlackUser, Token, TokenSecret};
 
 /// One token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,9 @@ pub struct PersonView {
     /// Since when the person may not decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<Timestamp>,
+    /// Who the person is in Slack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack_user: Option<SlackUser>,
     /// Who decides for the person, in periods that are not over, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stand_ins: Vec<StandInView>,
@@ -91,7 +94,7 @@ impl PersonView {
     /// The person as they are at `now`, with their stand-ins as `directory` knows them.
     #[must_use]
     pub fn of(person: &Person, directory: &Directory, now: Timestamp) -> Self {
-        let Person { id, name, roles, created_at, disabled_at } = person.clone();
+        let Person { id, name, roles, created_at, disabled_at, slack_user } = person.clone();
         let stand_ins = directory.stand_ins_of(id, now);
         let stand_ins = stand_ins.into_iter().map(|it| StandInView {
             id: it.stand_in_id,
@@ -99,7 +102,8 @@ impl PersonView {
             from: it.from,
             until: it.until,
         });
-        Self { id, name, roles, created_at, disabled_at, stand_ins: stand_ins.collect() }
+        let stand_ins = stand_ins.collect();
+        Self { id, name, roles, created_at, disabled_at, slack_user, stand_ins }
     }
 }
 

@@ -34,6 +34,7 @@ macro_rules! for_each_rule {
         $rule!(a_change_that_fails_leaves_nothing_behind);
         $rule!(a_change_of_a_person_leaves_the_rest);
         $rule!(who_is_disabled_twice_is_so_since_the_first_time);
+        $rule!(nobody_is_somebody_elses_slack_user);
         $rule!(the_last_owners_count);
         $rule!(a_token_is_revoked_once);
         $rule!(a_stand_in_stays_until_somebody_ends_it);
@@ -80,6 +81,7 @@ fn person(micros: i64, name: &str, roles: &[&str]) -> Person {
         roles: roles.iter().map(|it| it.parse().unwrap()).collect(),
         created_at: at(micros),
         disabled_at: None,
+        slack_user: None,
     }
 }
 

@@ -6,7 +6,7 @@ use gov_core::{
 use serde_json::{Value, json};
 
 use super::{Change, StoredPolicy};
-use crate::identity::{Halt, Person, StandIn, Token};
+use crate::identity::{Halt, Person, SlackUser, StandIn, Token};
 
 /// A change, and the row that tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,14 @@ pub enum Effect {
         /// Whether the person may not decide, from now on.
         disabled: Option<bool>,
     },
+    /// A person is this one in Slack, or nobody there; does not fit where there is no such person,
+    /// or another one is that.
+    TieSlack {
+        /// Who.
+        id: PersonId,
+        /// Who they are there.
+        user: Option<SlackUser>,
+    },
     /// A person lets another decide for them; does not fit where that is so from the same moment.
     NameStandIn(StandIn),
     /// A person decides for themselves again, in every period that is not over; does not fit where
@@ -56,6 +64,11 @@ pub enum Effect {
     Resume {
         /// Why.
         reason: String,
+    },
+    /// A target of messages gets them again: that is kept with the messages, and here is who said so.
+    EnableTarget {
+        /// Its name.
+        name: String,
     },
     /// A policy becomes the active one; does not fit where its version is not the next one.
     ActivatePolicy {
@@ -97,11 +110,12 @@ impl Effect {
             Self::OwnAgent { .. } => AuditEventKind::AgentOwned,
             Self::AddPerson(_) => AuditEventKind::PersonAdded,
             Self::ChangePerson { disabled: Some(true), .. } => AuditEventKind::PersonDisabled,
-            Self::ChangePerson { .. } => AuditEventKind::PersonChanged,
+            Self::ChangePerson { .. } | Self::TieSlack { .. } => AuditEventKind::PersonChanged,
             Self::NameStandIn(_) => AuditEventKind::PersonStandInNamed,
             Self::EndStandIns(_) => AuditEventKind::PersonStandInEnded,
             Self::Halt(_) => AuditEventKind::AdminHalted,
             Self::Resume { .. } => AuditEventKind::AdminResumed,
+            Self::EnableTarget { .. } => AuditEventKind::NotifyEnabled,
             Self::ActivatePolicy { again: false, .. } => AuditEventKind::PolicyActivated,
             Self::ActivatePolicy { again: true, .. } => AuditEventKind::PolicyRolledBack,
         }
@@ -113,10 +127,12 @@ impl Effect {
             Self::RegisterAgent(id) | Self::OwnAgent { id, .. } => Some(id),
             Self::AddPerson(_)
             | Self::ChangePerson { .. }
+            | Self::TieSlack { .. }
             | Self::NameStandIn(_)
             | Self::EndStandIns(_)
             | Self::Halt(_)
             | Self::Resume { .. }
+            | Self::EnableTarget { .. }
             | Self::ActivatePolicy { .. } => None,
         }
     }
@@ -146,6 +162,7 @@ impl Effect {
             Self::ChangePerson { id, roles, disabled } => json!({
                 "person_id": id, "roles": roles, "disabled": disabled,
             }),
+            Self::TieSlack { id, user } => json!({ "person_id": id, "slack_user": user }),
             Self::NameStandIn(it) => json!({
                 "person_id": it.person_id,
                 "stand_in_id": it.stand_in_id,
@@ -156,6 +173,7 @@ impl Effect {
             Self::Halt(Halt { reason, .. }) | Self::Resume { reason } => {
                 json!({ "reason": reason })
             }
+            Self::EnableTarget { name } => json!({ "target": name }),
             Self::ActivatePolicy { policy, .. } => json!({
                 "name": policy.name, "sha256": Hex(&policy.about().sha256).to_string(),
             }),

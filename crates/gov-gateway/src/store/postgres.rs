@@ -54,6 +54,12 @@ pub static COMPONENT: Component = Component {
             sql: include_str!("../../migrations/postgres/0004_presence.sql"),
             min_reader: 3,
         },
+        Migration {
+            version: 5,
+            what: "who people are in Slack",
+            sql: include_str!("../../migrations/postgres/0005_slack_users.sql"),
+            min_reader: 3,
+        },
     ],
 };
 
@@ -205,10 +211,13 @@ async fn apply(tx: &mut PgConnection, edit: &Edit) -> Result<Option<u64>, StoreE
             let disabled = disabled.map(|it| (it, change.at));
             people::change(tx, *id, roles.as_deref(), disabled).await?
         }
+        Effect::TieSlack { id, user } => people::tie_slack(tx, *id, user.as_ref()).await?,
         Effect::NameStandIn(it) => stand_ins::insert(tx, it).await?,
         Effect::EndStandIns(id) => stand_ins::end(tx, *id, change.at).await?,
         Effect::Halt(it) => halt::put(tx, it).await?,
         Effect::Resume { .. } => halt::end(tx, change.at).await?,
+        // What changes is kept elsewhere.
+        Effect::EnableTarget { .. } => true,
         Effect::ActivatePolicy { policy, .. } => {
             let next = policies::next_version(tx).await? == policy.version;
             if next {

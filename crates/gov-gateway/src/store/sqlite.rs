@@ -58,6 +58,12 @@ pub static COMPONENT: Component = Component {
             sql: include_str!("../../migrations/sqlite/0004_presence.sql"),
             min_reader: 3,
         },
+        Migration {
+            version: 5,
+            what: "who people are in Slack",
+            sql: include_str!("../../migrations/sqlite/0005_slack_users.sql"),
+            min_reader: 3,
+        },
     ],
 };
 
@@ -209,10 +215,13 @@ fn apply(db: &Connection, edit: &Edit) -> Result<Option<u64>, StoreError> {
             let disabled = disabled.map(|it| (it, change.at));
             people::change(db, *id, roles.as_deref(), disabled)?
         }
+        Effect::TieSlack { id, user } => people::tie_slack(db, *id, user.as_ref())?,
         Effect::NameStandIn(it) => stand_ins::insert(db, it)?,
         Effect::EndStandIns(id) => stand_ins::end(db, *id, change.at)?,
         Effect::Halt(it) => halt::put(db, it)?,
         Effect::Resume { .. } => halt::end(db, change.at)?,
+        // What changes is kept elsewhere.
+        Effect::EnableTarget { .. } => true,
         Effect::ActivatePolicy { policy, .. } => {
             let next = policies::next_version(db)? == policy.version;
             if next {

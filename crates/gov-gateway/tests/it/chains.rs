@@ -88,6 +88,29 @@ fn on_the_files_too_a_policy_asks_only_chains_that_are_configured() {
     assert_eq!(place.run(&[&rollback[..], &at(with)].concat()).code, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_escalates_late_is_said_of_and_works() {
+    let rungs = |after: &str| {
+        format!(
+            "[chains.prod]\ntimeout = \"10m\"\n[[chains.prod.rungs]]\n[[chains.prod.rungs]]\nafter = \"{after}\"\n"
+        )
+    };
+    for (after, state) in [("5m", "healthy"), ("6m", "degraded")] {
+        let it = Running::start(&rungs(after)).await;
+        let ready = it.get("/readyz", &it.admin).await;
+        let json = ready.json();
+        let chains = json["parts"].as_array().unwrap().iter().find(|it| it["name"] == "chains");
+        let chains = chains.unwrap();
+        assert_eq!((ready.status, &chains["state"]), (200, &json!(state)), "{after}: {json}");
+        let said = chains["reason"].as_str().unwrap_or_default();
+        assert_eq!(said.contains("the first escalation of `prod` comes when"), after == "6m");
+    }
+    let file = Some(("gov.toml".into(), rungs("9m")));
+    let sources = gov_gateway::config::Sources { file, ..Default::default() };
+    let error = gov_gateway::config::load(&sources).unwrap_err().to_string();
+    assert!(error.contains("`chains.prod`: rung 1 must be asked before nine tenths"), "{error}");
+}
+
 #[test]
 fn the_chains_of_a_server_that_was_told_nothing_are_the_default_one() {
     let home = tempfile::tempdir().unwrap();

@@ -38,7 +38,8 @@ impl Deciding {
             [(ann_id, "Ann", "ops"), (bob_id, "Bob", "lead"), (kim_id, "Kim", "ops")]
         {
             let id = id.as_uuid().into_bytes();
-            let person = "insert into gateway_person values (?1, ?2, 0, null)";
+            let person =
+                "insert into gateway_person (person_id, name, created_at) values (?1, ?2, 0)";
             db.execute(person, params![id, name]).unwrap();
             let roles = "insert into gateway_person_role values (?1, ?2)";
             db.execute(roles, params![id, role]).unwrap();

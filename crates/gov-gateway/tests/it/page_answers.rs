@@ -200,3 +200,48 @@ async fn a_comment_is_shown_as_text_to_the_others() {
     let row = row.split("</summary>").next().unwrap();
     assert!(row.contains(ASKED) && row.contains(r#"<span class="by">Ann</span>"#), "{row}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_settles_nothing_says_who_is_still_needed() {
+    let seats = "require = [{ role = \"ops\", count = 2 }, { role = \"lead\", count = 1 }]";
+    let it = Deciding::start(&format!("[[chains.default.rungs]]\n{seats}\n")).await;
+    let id = it.ask().await;
+    // Kim lets Bob decide, and Bob uses his own right first.
+    let away = json!({"stand_in": "Bob", "until": "2999-01-01T00:00:00.000000Z"}).to_string();
+    let named = it.it.post("/v1/people/Kim/stand-ins", &it.kim, &away).await;
+    assert_eq!(named.status, 201, "{named:?}");
+    let ann = Browser::log_in(&it.it, &it.ann).await;
+    let page = ann.get("/").await.body;
+    assert!(page.contains("0 of 3; still needed: 2 of ops and 1 of lead"), "{page}");
+    assert!(!page.contains("approved by"), "{page}");
+
+    assert_eq!(Form::of(&ann, &id).await.send(&ann, "approve", "").await.status, 303);
+    for path in [format!("/?done={id}"), format!("/approvals/{id}")] {
+        let page = ann.get(&path).await.body;
+        let said = "Your answer counts, 1 of 3. Still needed: 1 of ops and 1 of lead – coder";
+        assert!(page.contains(said), "{path}: {page}");
+        assert!(page.contains("<dt>approved by</dt><dd>Ann</dd>"), "{path}: {page}");
+        assert!(page.contains("You have answered, or somebody in your right"), "{path}: {page}");
+    }
+    let bob = Browser::log_in(&it.it, &it.bob).await;
+    let page = bob.get(&format!("/approvals/{id}")).await.body;
+    assert!(!page.contains("Your answer counts"), "nobody else has answered: {page}");
+    assert_eq!(Form::of(&bob, &id).await.send(&bob, "approve", "").await.status, 303);
+    let page = bob.get(&format!("/?done={id}")).await.body;
+    assert!(page.contains("Your answer counts, 2 of 3. Still needed: 1 of ops – coder"), "{page}");
+    assert!(page.contains("<dt>approved by</dt><dd>Ann, Bob</dd>"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_answered_for_somebody_else_is_shown_with_both_names() {
+    let it = Deciding::start("[[chains.default.rungs]]\nroles = [\"ops\"]\nquorum = 2\n").await;
+    let id = it.ask().await;
+    let away = json!({"stand_in": "Bob", "until": "2999-01-01T00:00:00.000000Z"}).to_string();
+    it.it.post("/v1/people/Kim/stand-ins", &it.kim, &away).await;
+    let bob = Browser::log_in(&it.it, &it.bob).await;
+    assert_eq!(Form::of(&bob, &id).await.send(&bob, "approve", "").await.status, 303);
+    let page = bob.get(&format!("/?done={id}")).await.body;
+    assert!(page.contains("<dt>approved by</dt><dd>Bob for Kim</dd>"), "{page}");
+    assert!(page.contains("1 of 2; still needed: 1 of ops"), "{page}");
+    assert!(page.contains("Your answer counts, 1 of 2. Still needed: 1 of ops – coder"), "{page}");
+}

@@ -29,6 +29,9 @@ fn walk(run: &dyn Fn(&[&str]) -> Ran) {
     run(&create).failed(2, "`person` must be one who may decide");
     assert!(!ok(run(&["people", "enable", id])).contains("disabled"));
     assert!(ok(run(&["people", "set", id, "--no-roles"])).contains("no roles"));
+    assert!(ok(run(&["people", "slack", id, "U024BE7LH"])).contains("U024BE7LH in Slack"));
+    run(&["people", "slack", id, "@ann"]).failed(2, "must be a member's id such as `U012ABCDEF`");
+    assert!(!ok(run(&["people", "slack", "Ann Öz", "--none"])).contains("Slack"));
     run(&["people", "disable", "Bob"]).failed(2, "no person `Bob`; `gov people list` shows all");
     assert_eq!(json(run(&["people", "list", "--json"]))["items"][0]["id"], id);
 
@@ -65,6 +68,8 @@ fn a_command_without_what_it_changes_is_2() {
     let place = Place::new();
     for arguments in [
         &["people", "set", "Ann"][..],
+        &["people", "slack", "Ann"],
+        &["people", "slack", "Ann", "U2", "--none"],
         &["agents", "own", "a"],
         &["agents", "own", "a", "--nobody", "--person", "Ann"],
     ] {

@@ -128,3 +128,32 @@ async fn what_cannot_be_a_person_is_refused_by_its_field() {
         assert_eq!((got, &*got_field), (status, field), "{path} {body}: {json}");
     }
 }
+
+#[tokio::test]
+async fn a_person_is_one_member_in_slack_and_no_other_is_that() {
+    let it = Running::start("").await;
+    add(&it, r#"{"name":"Ann"}"#).await;
+    add(&it, r#"{"name":"Bob"}"#).await;
+    let (ann, bob) = ("/v1/people/Ann/slack", "/v1/people/Bob/slack");
+    let tied = it.put(ann, &it.admin, r#"{"slack_user":"U024BE7LH"}"#).await.json();
+    assert_eq!((&tied["name"], &tied["slack_user"]), (&json!("Ann"), &json!("U024BE7LH")));
+    assert_eq!(tied["record"]["durability"], "durable");
+    for (path, body, status, field) in [
+        (bob, r#"{"slack_user":"U024BE7LH"}"#, 409, "slack_user"),
+        (bob, r#"{"slack_user":"@bob"}"#, 422, "slack_user"),
+        (bob, r#"{"slack_user":7}"#, 422, "slack_user"),
+        (bob, "{}", 422, "slack_user"),
+        (bob, r#"{"slack_user":null,"name":"x"}"#, 422, "name"),
+        ("/v1/people/Kim/slack", r#"{"slack_user":null}"#, 404, "id"),
+    ] {
+        let (got, _, got_field, json) = it.put(path, &it.admin, body).await.problem();
+        assert_eq!((got, &*got_field), (status, field), "{path} {body}: {json}");
+    }
+    let operator = it.create_token(r#"{"scope":"operator"}"#).await;
+    assert_eq!(it.put(ann, &operator, r#"{"slack_user":null}"#).await.status, 403);
+    assert_eq!(it.get("/v1/people", &operator).await.json()["items"][0]["slack_user"], "U024BE7LH");
+    it.put(ann, &it.admin, r#"{"slack_user":null}"#).await;
+    assert_eq!(it.put(bob, &it.admin, r#"{"slack_user":"U024BE7LH"}"#).await.status, 200);
+    let list = it.get("/v1/people", &operator).await.json();
+    assert_eq!(list["items"][0].get("slack_user"), None);
+}

@@ -11,12 +11,17 @@ const NOBODY: &str = "/v1/approvals/apr_00000000000000000000000000000000/discard
 
 /// An approval that other hands have made unreadable, and that its timer has found.
 async fn broken() -> (Deciding, ApprovalId) {
+    broken_by("chain = '{}'").await
+}
+
+/// As [`broken`], by this.
+async fn broken_by(damage: &str) -> (Deciding, ApprovalId) {
     let it = Deciding::start("").await;
     let id: ApprovalId = it.ask().await.parse().unwrap();
     let db = rusqlite::Connection::open(it.it.home.path().join("gov/gov.db")).unwrap();
     db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     for sql in [
-        "update escalation_approval set chain = '{}' where approval_id = ?1",
+        &format!("update escalation_approval set {damage} where approval_id = ?1"),
         "update escalation_timer set unreadable = 'invalid `chain`' where approval_id = ?1",
     ] {
         assert_eq!(db.execute(sql, [id.as_uuid().as_bytes()]).unwrap(), 1);
@@ -47,6 +52,30 @@ async fn an_admin_closes_what_cannot_be_read_and_its_action_is_asked_for_again()
     assert_eq!(listed(&it).await, json!([]));
     assert_eq!(it.it.post(&path, &it.it.admin, &body).await.problem().0, 404, "closed twice");
     assert_ne!(it.ask().await, id.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_closed_is_on_record_though_nobody_can_read_whose_it_was() {
+    let (it, id) = broken_by("agent_id = '', rule_id = ''").await;
+    let path = format!("/v1/approvals/{id}/discard");
+    let body = json!({"reason": "a damaged disk"}).to_string();
+    let discarded = it.it.post(&path, &it.it.admin, &body).await.json();
+    assert_eq!(discarded["record"]["durability"], "durable", "{discarded}");
+    // Nothing behind it waits.
+    let next = it.ask().await;
+    it.approve(&next).await;
+    let path = "/v1/audit/events?kind=approval.cancelled&limit=1";
+    for _ in 0..2000 {
+        let events = it.it.get(path, &it.it.admin).await.json();
+        let Some(event) = events["items"].get(0) else { continue };
+        assert_eq!(
+            (&event["payload"]["approval_id"], &event["agent_id"]),
+            (&json!(id), &json!(null))
+        );
+        assert_eq!(event["payload"]["reason"], "a damaged disk");
+        return;
+    }
+    panic!("it never comes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

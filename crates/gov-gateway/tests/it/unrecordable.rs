@@ -179,6 +179,7 @@ async fn start_with(
         page: Arc::new(Page::new(desk.clone(), Arc::new(Empty))),
         desk,
         notifications: notifications(&clock),
+        slack: None,
         meters,
         clock,
         metrics_public: false,

@@ -31,6 +31,7 @@ async fn who_is_alive_and_ready_says_so_without_a_token() {
             "events",
             "log_follower",
             "policy",
+            "chains",
             "escalation",
             "notifications",
             "escalation-audit",

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::door::{APPROVE, REJECT};
+use super::door::{APPROVE, REJECT, SEE, may_click};
 use crate::approval::Notification;
 
 /// A text of a section has at most 3000 characters; some are kept for saying what is missing.
@@ -34,15 +34,17 @@ pub(super) fn body(message: &Notification, link: Option<&str>, clickable: &[Stri
         json!({"type": "section", "text": plain(&action(message, link))}),
     ];
     let mut buttons = Vec::new();
-    if clickable.iter().any(|it| it == text("risk")) {
+    let value = |name: &str| message.content.get(name).and_then(Value::as_str);
+    // A click says which action was shown, so one without a digest cannot be clicked.
+    if let Some(digest) = value("digest").filter(|_| may_click(clickable, value("risk"))) {
         buttons.extend([
-            button(message, "Approve", APPROVE, "primary"),
-            button(message, "Reject", REJECT, "danger"),
+            button(message, digest, "Approve", APPROVE, "primary"),
+            button(message, digest, "Reject", REJECT, "danger"),
         ]);
     }
     if let Some(link) = link {
         buttons.push(json!({
-            "type": "button", "action_id": "gov_see", "text": plain("See all"), "url": link,
+            "type": "button", "action_id": SEE, "text": plain("See all"), "url": link,
         }));
     }
     if !buttons.is_empty() {
@@ -67,10 +69,16 @@ fn action(message: &Notification, link: Option<&str>) -> String {
     format!("{}\n… {SHOWN} of {length} characters: {rest}", cut(&whole, SHOWN))
 }
 
-fn button(message: &Notification, label: &str, action_id: &str, style: &str) -> Value {
+fn button(
+    message: &Notification,
+    digest: &str,
+    label: &str,
+    action_id: &str,
+    style: &str,
+) -> Value {
     json!({
         "type": "button", "action_id": action_id, "style": style, "text": plain(label),
-        "value": message.approval_id,
+        "value": format!("{} {digest}", message.approval_id),
     })
 }
 
@@ -96,7 +104,7 @@ mod tests {
             notifier: "chat".to_owned(),
             content: json!({
                 "agent_id": "coder", "risk": risk, "rule_id": "ask", "reason": "<!channel> why",
-                "action": {"command": command},
+                "action": {"command": command}, "digest": "00ff",
             }),
         }
     }
@@ -114,6 +122,22 @@ mod tests {
         assert_eq!(buttons(&body(&message("high", "ls"), link, &low)), ["gov_see"]);
         assert_eq!(buttons(&body(&message("low", "ls"), None, &[])), [""; 0]);
         assert_eq!(buttons(&body(&message("-", "ls"), None, &low)), [""; 0]);
+        let dash = ["-".to_owned()];
+        let mut unstated = message("-", "ls");
+        unstated.content["risk"] = Value::Null;
+        assert_eq!(buttons(&body(&unstated, None, &dash)), [""; 0], "no risk is not a low one");
+    }
+
+    #[test]
+    fn a_button_names_the_approval_and_the_very_action_that_is_shown() {
+        let (low, mut message) = (["low".to_owned()], message("low", "ls"));
+        let shown = body(&message, None, &low);
+        let value = format!("{} 00ff", message.approval_id);
+        assert_eq!(shown["blocks"][4]["elements"][0]["value"], value);
+        assert_eq!(shown["blocks"][4]["elements"][1]["value"], value);
+        // A message of before this was told.
+        message.content["digest"] = Value::Null;
+        assert_eq!(buttons(&body(&message, None, &low)), [""; 0]);
     }
 
     #[test]

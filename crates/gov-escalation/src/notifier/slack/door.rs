@@ -3,9 +3,9 @@
 //! Source: Slack's documentation of "Verifying requests from Slack" (signature version `v0`) and
 //! of "Handling user interaction".
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use gov_core::{ApprovalId, PersonId, Timestamp, webhook::Secret};
+use gov_core::{ActionDigest, ApprovalId, Timestamp, webhook::Secret};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::Url;
 use serde::Deserialize;
@@ -18,6 +18,9 @@ pub const APPROVE: &str = "gov_approve";
 
 /// The `action_id` of a no.
 pub const REJECT: &str = "gov_reject";
+
+/// The `action_id` of the link to all of it. Slack tells of a click on a link too.
+pub const SEE: &str = "gov_see";
 
 /// A request that is older, or comes from a clock that is further ahead, is refused.
 pub const WINDOW: Duration = Duration::from_mins(5);
@@ -33,8 +36,12 @@ pub struct Click {
     pub user: String,
     /// About which approval.
     pub approval_id: ApprovalId,
+    /// The action that was shown there.
+    pub digest: ActionDigest,
     /// What they say.
     pub verdict: Verdict,
+    /// Where Slack takes what the person is told: see [`SlackReply`](super::SlackReply).
+    pub response_url: Option<String>,
 }
 
 /// The request is not answered.
@@ -58,16 +65,11 @@ pub enum DoorError {
     Payload,
 }
 
-/// A click that decides nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClickRefused {
-    /// Nobody here is called so there.
-    #[error("this Slack account belongs to nobody who may decide; use the page")]
-    Stranger,
-    /// The approval is not of a class that a click may decide.
-    #[error("a click does not decide about this risk; use the page")]
-    Risk,
+/// Whether a click may decide about what the policy gives this risk, where it may decide about
+/// `risks`. A risk that nobody stated is not a low one.
+#[must_use]
+pub fn may_click(risks: &[String], risk: Option<&str>) -> bool {
+    risk.is_some_and(|risk| risks.iter().any(|it| it == risk))
 }
 
 impl SlackKey {
@@ -115,12 +117,13 @@ impl std::fmt::Debug for SlackKey {
 }
 
 impl Click {
-    /// Reads the body of an interaction. Only after [`SlackKey::verify`].
+    /// Reads the body of an interaction; `None` where somebody only followed the link. Only after
+    /// [`SlackKey::verify`].
     ///
     /// # Errors
     ///
     /// [`DoorError::Payload`] if it is anything else than one click on one of our buttons.
-    pub fn parse(body: &[u8]) -> Result<Self, DoorError> {
+    pub fn parse(body: &[u8]) -> Result<Option<Self>, DoorError> {
         let form = std::str::from_utf8(body).map_err(|_| DoorError::Payload)?;
         // The parser of URLs knows forms.
         let url = Url::parse(&format!("http://form/?{form}")).map_err(|_| DoorError::Payload)?;
@@ -136,28 +139,17 @@ impl Click {
         let verdict = match action.action_id.as_str() {
             APPROVE => Verdict::Approve,
             REJECT => Verdict::Reject,
+            SEE => return Ok(None),
             _ => return Err(DoorError::Payload),
         };
-        let approval_id = action.value.parse().map_err(|_| DoorError::Payload)?;
-        Ok(Self { user: payload.user.id, approval_id, verdict })
-    }
-
-    /// Who decides, if this click may: `people` by their Slack accounts, `risks` that a click may
-    /// decide, `risk` that the policy gives the approval.
-    ///
-    /// # Errors
-    ///
-    /// [`ClickRefused`]: the approval stays as it is.
-    pub fn decider(
-        &self,
-        people: &BTreeMap<String, PersonId>,
-        risks: &[String],
-        risk: Option<&str>,
-    ) -> Result<PersonId, ClickRefused> {
-        let person = people.get(&self.user).ok_or(ClickRefused::Stranger)?;
-        // A risk that nobody stated is not a low one.
-        let may = risk.is_some_and(|risk| risks.iter().any(|it| it == risk));
-        may.then_some(*person).ok_or(ClickRefused::Risk)
+        let (approval_id, digest) = action.value.split_once(' ').ok_or(DoorError::Payload)?;
+        Ok(Some(Self {
+            user: payload.user.id,
+            approval_id: approval_id.parse().map_err(|_| DoorError::Payload)?,
+            digest: digest.parse().map_err(|_| DoorError::Payload)?,
+            verdict,
+            response_url: payload.response_url,
+        }))
     }
 }
 
@@ -167,6 +159,7 @@ struct Payload {
     kind: String,
     user: User,
     actions: Vec<Action>,
+    response_url: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -81,8 +81,14 @@ pub async fn a_history_row_says_who_did_what_about_which_action(store: &dyn Back
     let ids = a_bit_of_everything(store, now).await;
     let (mut actors, mut versions) = (Vec::new(), Vec::new());
     for row in store.of_approval(ids[0]).await.unwrap() {
-        assert_eq!((row.agent_id.as_str(), row.action_kind.as_str()), ("coder", "bash"));
-        assert_eq!((row.digest, row.rule_id.as_str()), (digest(0), "ask-before-deploy"));
+        assert_eq!(
+            (row.agent_id.as_ref().unwrap().as_str(), row.action_kind.as_str()),
+            ("coder", "bash")
+        );
+        assert_eq!(
+            (row.digest, row.rule_id.as_ref().unwrap().as_str()),
+            (Some(digest(0)), "ask-before-deploy")
+        );
         assert_eq!(row.reason, "deploys wait for a human");
         assert_eq!(row.session_id, request(0).session_id);
         let content: serde_json::Value = serde_json::from_slice(row.payload.as_bytes()).unwrap();

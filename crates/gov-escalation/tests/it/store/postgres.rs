@@ -325,3 +325,24 @@ async fn the_history_is_neither_changed_nor_deleted() {
     }
     assert_eq!(store.of_approval(id).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn what_was_closed_by_hand_leaves_though_nobody_can_read_whose_it_is() {
+    let Some((pool, store)) = fresh().await else { return };
+    let now = ManualClock::default().now();
+    let id = submit(&store, 1, now).await;
+    let sql = "update escalation_approval set agent_id = '', rule_id = ''
+               where approval_id = $1";
+    tamper(&pool, sql, id).await.unwrap();
+    assert_eq!(store.fire_due(now + RUNG, 9).await.unwrap().set_aside, 1);
+    let position = store.discard(id, "admin-1", "the disk was full", now).await.unwrap();
+    let row = store.rows_after(position - 1, 9).await.unwrap().pop().unwrap();
+    assert_eq!((row.position, row.approval_id), (position, id));
+    assert_eq!((row.agent_id, row.rule_id), (None, None));
+    assert_eq!((row.digest, row.action_kind.as_str()), (Some(request(1).digest), "bash"));
+    let said: serde_json::Value = serde_json::from_slice(row.payload.as_bytes()).unwrap();
+    assert_eq!(said["reason"], "the disk was full");
+    // What was decided about an action never leaves without the action.
+    let error = store.rows_after(0, 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { column: "agent_id", .. }), "{error}");
+}

@@ -42,7 +42,7 @@ pub(super) async fn show(
 ) -> Result<Response, Refusal> {
     let visitor = visitor(&parts, &headers, Use::Acts).ok_or(Refusal::LogIn)?;
     let approval = find(&parts, &id).await?;
-    let outcome = outcome::of(&parts, &approval);
+    let outcome = outcome::of_answer(&parts, &approval, &visitor);
     Ok(page(&parts, &visitor, &approval, StatusCode::OK, outcome))
 }
 

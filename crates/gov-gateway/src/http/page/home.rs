@@ -11,7 +11,7 @@ use gov_core::ApprovalId;
 
 use super::{Parts, Refusal, html, outcome, view, visitor};
 use crate::page::{
-    session::Use,
+    session::{Use, Visitor},
     template::{Done, HomePage, LivePart},
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn home(
     let visitor = visitor(&parts, &headers, Use::Acts).ok_or(Refusal::LogIn)?;
     let page = HomePage {
         visitor: view::visitor(&parts, &visitor),
-        done: done(&parts, &uri).await,
+        done: done(&parts, &uri, &visitor).await,
         live: view::live(&parts, &visitor).await,
     };
     Ok(html(StatusCode::OK, &page))
@@ -40,10 +40,10 @@ pub(super) async fn live(
 }
 
 /// What became of the request that the visitor has just answered, which stands in the query.
-async fn done(parts: &Parts, uri: &Uri) -> Option<Done> {
+async fn done(parts: &Parts, uri: &Uri, visitor: &Visitor) -> Option<Done> {
     let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
     let id: ApprovalId = query.iter().find(|(name, _)| name == "done")?.1.parse().ok()?;
     // If it cannot be read, the page below says so.
     let approval = parts.page.desk.find(id).await.ok()??;
-    outcome::of(parts, &approval)
+    outcome::of_answer(parts, &approval, visitor)
 }

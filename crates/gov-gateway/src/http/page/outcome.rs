@@ -3,7 +3,10 @@
 use gov_escalation::approval::{Approval, Status};
 
 use super::{Parts, view};
-use crate::page::{row, shown::Shown, template::Done, time::TimeView};
+use crate::{
+    approvals::still_needed,
+    page::{row, session::Visitor, shown::Shown, template::Done, time::TimeView},
+};
 
 /// What is said of an approval that waits no longer; `None` for one that does.
 pub(super) fn of(parts: &Parts, approval: &Approval) -> Option<Done> {
@@ -40,6 +43,20 @@ pub(super) fn of(parts: &Parts, approval: &Approval) -> Option<Done> {
         }
     };
     Some(Done { tone, text: Shown::line(&text) })
+}
+
+/// What is said to a visitor who has answered, also where that settles nothing yet; else as [`of`].
+pub(super) fn of_answer(parts: &Parts, approval: &Approval, visitor: &Visitor) -> Option<Done> {
+    let person = visitor.token.person_id;
+    let has_answered = approval.votes.iter().any(|it| Some(it.person) == person);
+    if !has_answered || !approval.status.awaits_answer() {
+        return of(parts, approval);
+    }
+    let (count, missing) = still_needed(approval, |it| view::name_of(parts, it));
+    let agent = approval.request.agent_id.as_str();
+    let title = row::title(approval);
+    let text = format!("Your answer counts, {count}. Still needed: {missing} – {agent}: {title}");
+    Some(Done { tone: "yes", text: Shown::line(&text) })
 }
 
 impl Done {

@@ -29,6 +29,7 @@ fn person(now: Timestamp, name: &str) -> Person {
         roles: vec!["ops".parse().unwrap()],
         created_at: now,
         disabled_at: None,
+        slack_user: None,
     }
 }
 

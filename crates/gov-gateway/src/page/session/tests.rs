@@ -21,6 +21,7 @@ fn stage() -> Stage {
         roles: Vec::new(),
         created_at: clock.now(),
         disabled_at: None,
+        slack_user: None,
     };
     let token = token(clock.now(), person.id);
     let directory = Directory::new(Identities {

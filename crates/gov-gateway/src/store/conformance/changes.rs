@@ -40,6 +40,7 @@ pub(in crate::store) async fn every_change_writes_its_row_and_moves_the_generati
         Effect::OwnAgent { id: agent, owners: Vec::new() },
         Effect::AddPerson(ann),
         changed,
+        Effect::EnableTarget { name: "chat".to_owned() },
         Effect::ActivatePolicy { policy: policy(1), again: true },
     ]) {
         let edit = edit(effect, 5);
@@ -120,6 +121,31 @@ pub(in crate::store) async fn who_is_disabled_twice_is_so_since_the_first_time(s
         assert_eq!(people[0].disabled_at, Some(at(2)));
         assert_eq!(people[0], ann.clone().changed(None, Some(true), at(2)), "as memory has it");
     }
+}
+
+pub(in crate::store) async fn nobody_is_somebody_elses_slack_user(store: Store) {
+    let (mut ann, bob) = (person(1, "Ann", &["ops"]), person(2, "Bob", &[]));
+    make(&store, Effect::AddPerson(ann.clone()), 1).await;
+    make(&store, Effect::AddPerson(bob.clone()), 1).await;
+    let user = Some("U2".parse().unwrap());
+    let tie = |id, user| Effect::TieSlack { id, user };
+    ann.slack_user.clone_from(&user);
+    // Twice is no harm.
+    for _ in 0..2 {
+        make(&store, tie(ann.id, user.clone()), 2).await;
+        assert_eq!(store.contents().await.unwrap().identities.people, [ann.clone(), bob.clone()]);
+    }
+    let nobody = PersonId::at(at(9));
+    for effect in [tie(bob.id, user.clone()), tie(nobody, user.clone()), tie(nobody, None)] {
+        assert_eq!(store.apply(edit(effect, 3)).await.unwrap(), None);
+        assert_eq!(store.contents().await.unwrap().identities.people, [ann.clone(), bob.clone()]);
+    }
+    // Who is nobody there leaves it to others, and is no obstacle to others who are nobody.
+    make(&store, tie(bob.id, None), 4).await;
+    make(&store, tie(ann.id, None), 4).await;
+    make(&store, tie(bob.id, user.clone()), 5).await;
+    let people = store.contents().await.unwrap().identities.people;
+    assert_eq!((&people[0].slack_user, &people[1].slack_user), (&None, &user));
 }
 
 pub(in crate::store) async fn the_last_owners_count(store: Store) {

@@ -6,18 +6,22 @@ use gov_core::{AgentId, PersonId, Role, Timestamp, id::uuid::Uuid};
 use sqlx::{PgConnection, Row as _};
 
 use super::{Place, stamp};
-use crate::{identity::Person, store::StoreError};
+use crate::{
+    identity::{Person, SlackUser},
+    store::StoreError,
+};
 
 /// Adds a person; `false` if the name is taken.
 pub(super) async fn insert(tx: &mut PgConnection, person: &Person) -> Result<bool, StoreError> {
     let added = sqlx::query(
-        "insert into gateway_person (person_id, name, created_at, disabled_at)
-         values ($1, $2, $3, $4) on conflict (name) do nothing",
+        "insert into gateway_person (person_id, name, created_at, disabled_at, slack_user)
+         values ($1, $2, $3, $4, $5) on conflict (name) do nothing",
     )
     .bind(person.id.as_uuid())
     .bind(person.name.as_str())
     .bind(stamp(person.created_at))
     .bind(person.disabled_at.map(stamp))
+    .bind(person.slack_user.as_ref().map(SlackUser::as_str))
     .execute(&mut *tx)
     .await?;
     if added.rows_affected() == 1 {
@@ -58,6 +62,23 @@ pub(super) async fn change(
     Ok(true)
 }
 
+/// Says who a person is in Slack; `false` if there is no such person, or another one is that.
+pub(super) async fn tie_slack(
+    tx: &mut PgConnection,
+    id: PersonId,
+    user: Option<&SlackUser>,
+) -> Result<bool, StoreError> {
+    let tied = sqlx::query(
+        "update gateway_person set slack_user = $2 where person_id = $1 and not exists (
+             select from gateway_person where slack_user = $2 and person_id <> $1)",
+    )
+    .bind(id.as_uuid())
+    .bind(user.map(SlackUser::as_str))
+    .execute(tx)
+    .await?;
+    Ok(tied.rows_affected() == 1)
+}
+
 async fn insert_roles(
     tx: &mut PgConnection,
     id: PersonId,
@@ -79,19 +100,22 @@ async fn insert_roles(
 pub(super) async fn people(tx: &mut PgConnection) -> Result<Vec<Person>, StoreError> {
     const HERE: Place = Place("gateway_person");
     let mut roles = roles(tx).await?;
-    let people =
-        "select person_id, name, created_at, disabled_at from gateway_person order by person_id";
+    let people = "select person_id, name, created_at, disabled_at, slack_user from gateway_person
+         order by person_id";
     let rows = sqlx::query(people).fetch_all(tx).await?;
     rows.iter()
         .map(|row| {
             let id = PersonId::from_uuid(row.try_get("person_id")?);
             let name: String = row.try_get("name")?;
+            let slack_user: Option<String> = row.try_get("slack_user")?;
+            let slack_user = slack_user.map(|it| it.parse()).transpose();
             Ok(Person {
                 id,
                 name: name.parse().map_err(|_| HERE.corrupt("name"))?,
                 roles: roles.remove(&id).unwrap_or_default(),
                 created_at: HERE.time(row, "created_at")?,
                 disabled_at: HERE.some_time(row, "disabled_at")?,
+                slack_user: slack_user.map_err(|_| HERE.corrupt("slack_user"))?,
             })
         })
         .collect()

@@ -6,20 +6,24 @@ use gov_core::{AgentId, PersonId, Role, Timestamp, id::uuid::Uuid};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{name, some_time, time};
-use crate::{identity::Person, store::StoreError};
+use crate::{
+    identity::{Person, SlackUser},
+    store::StoreError,
+};
 
 /// Adds a person; `false` if the name is taken.
 pub(super) fn insert(db: &Connection, person: &Person) -> Result<bool, StoreError> {
     let added = db
         .prepare_cached(
-            "insert into gateway_person (person_id, name, created_at, disabled_at)
-             values (?1, ?2, ?3, ?4) on conflict (name) do nothing",
+            "insert into gateway_person (person_id, name, created_at, disabled_at, slack_user)
+             values (?1, ?2, ?3, ?4, ?5) on conflict (name) do nothing",
         )?
         .execute(params![
             bytes(person.id),
             person.name.as_str(),
             person.created_at.as_micros(),
             person.disabled_at.map(Timestamp::as_micros),
+            person.slack_user.as_ref().map(SlackUser::as_str),
         ])?;
     if added == 1 {
         insert_roles(db, person.id, &person.roles)?;
@@ -55,6 +59,21 @@ pub(super) fn change(
     Ok(true)
 }
 
+/// Says who a person is in Slack; `false` if there is no such person, or another one is that.
+pub(super) fn tie_slack(
+    db: &Connection,
+    id: PersonId,
+    user: Option<&SlackUser>,
+) -> Result<bool, StoreError> {
+    let tied = db
+        .prepare_cached(
+            "update gateway_person set slack_user = ?2 where person_id = ?1 and not exists (
+                 select 1 from gateway_person where slack_user = ?2 and person_id <> ?1)",
+        )?
+        .execute(params![bytes(id), user.map(SlackUser::as_str)])?;
+    Ok(tied == 1)
+}
+
 fn insert_roles(db: &Connection, id: PersonId, roles: &[Role]) -> Result<(), StoreError> {
     let mut insert = db.prepare_cached(
         "insert into gateway_person_role (person_id, role) values (?1, ?2)
@@ -70,7 +89,8 @@ fn insert_roles(db: &Connection, id: PersonId, roles: &[Role]) -> Result<(), Sto
 pub(super) fn people(db: &Connection) -> Result<Vec<Person>, StoreError> {
     let mut roles = roles(db)?;
     let mut statement = db.prepare_cached(
-        "select person_id, name, created_at, disabled_at from gateway_person order by person_id",
+        "select person_id, name, created_at, disabled_at, slack_user from gateway_person
+         order by person_id",
     )?;
     let mut rows = statement.query([])?;
     let mut people = Vec::new();
@@ -84,13 +104,16 @@ pub(super) fn people(db: &Connection) -> Result<Vec<Person>, StoreError> {
 
 fn read_person(row: &Row<'_>) -> Result<Person, StoreError> {
     let corrupt = |column| StoreError::Corrupt { table: "gateway_person", column };
-    let name: String = row.get(1)?;
+    let (name, slack_user): (String, Option<String>) = (row.get(1)?, row.get(4)?);
     Ok(Person {
         id: person_id(row, 0)?,
         name: name.parse().map_err(|_| corrupt("name"))?,
         roles: Vec::new(),
         created_at: time(row.get(2)?).ok_or_else(|| corrupt("created_at"))?,
         disabled_at: some_time(row, 3, "gateway_person", "disabled_at")?,
+        slack_user: slack_user
+            .map(|it| it.parse().map_err(|_| corrupt("slack_user")))
+            .transpose()?,
     })
 }
 
