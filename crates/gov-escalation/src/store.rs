@@ -70,7 +70,7 @@ pub trait ApprovalStore: Edits + Grants {
     /// asked now.
     ///
     /// An approval that somebody else holds is left to them. A row that cannot be read is set
-    /// aside with the reason and stops nobody.
+    /// aside with the reason and stops nobody. While the clock stands still nothing fires.
     async fn fire(&self, now: Timestamp, limit: u32) -> Result<Firing, StoreError>;
 
     /// The same, counted only.
@@ -81,7 +81,7 @@ pub trait ApprovalStore: Edits + Grants {
     /// When there is something to do next, in one statement: an idle process asks nothing else.
     async fn pulse(&self) -> Result<Pulse, StoreError>;
 
-    /// When the next armed timer is due.
+    /// When the next armed timer is due; none is while the clock stands still.
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Reads one approval.
@@ -145,7 +145,7 @@ pub enum Applied {
 /// When there is something to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
-    /// When the next armed timer is due.
+    /// When the next armed timer is due; `None` also while the clock stands still.
     pub next_deadline: Option<Timestamp>,
     /// When the next unsent message may be tried or its lease runs out.
     pub next_unsent: Option<Timestamp>,

@@ -209,9 +209,8 @@ impl Server {
             clock: Arc::clone(&clock),
             metrics_public: config.server.metrics_public,
         };
-        let server = &config.server;
+        let (server, stop_tasks) = (&config.server, CancellationToken::new());
         let guard = Guard::new(address, &server.allowed_hosts, &server.allowed_origins);
-        let stop_tasks = CancellationToken::new();
         let upkeep = keep_meters(meters, Arc::clone(&clock), stop_tasks.clone());
         let mut tasks = sharing.start(store, memory, &servers, &stop_tasks);
         tasks.push(tokio::spawn(halts.run(stop_tasks.clone())));

@@ -56,7 +56,7 @@ pub struct Findings {
     /// Open approvals whose clock should run and does not, and approvals without a timer. Of those
     /// that are over only the newest ten thousand are looked at.
     pub unarmed: u64,
-    /// Timers that should have fired.
+    /// Timers that should have fired; none while the clock stands still.
     pub overdue: u64,
     /// Messages that should have been sent.
     pub unsent: u64,

@@ -53,7 +53,9 @@ impl Halts {
         let health =
             Arc::new(HaltHealth { directory: Arc::clone(&directory), behind: Mutex::default() });
         let (store, clock) = (Arc::clone(store), Arc::clone(clock));
-        Self { directory, store, clocks, clock, health, halted: metrics::gauge!("gov_halted") }
+        let halted = metrics::gauge!("gov_halted");
+        halted.set(if directory.halt().is_some() { 1.0 } else { 0.0 });
+        Self { directory, store, clocks, clock, health, halted }
     }
 
     /// How it is, also while it runs.
@@ -61,18 +63,22 @@ impl Halts {
         Arc::clone(&self.health) as _
     }
 
-    /// Follows the halts until `stop`.
+    /// Follows the halts until `stop`, and then what was heard by then.
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut halts = self.directory.halts();
         let at_start = halts.borrow().clone();
         let (mut told, mut retry) = (None, FIRST_RETRY);
-        while !stop.is_cancelled() {
+        loop {
+            let is_last = stop.is_cancelled();
             let heard = halts.borrow_and_update().clone();
             if heard != told {
                 self.tell(heard.as_ref());
                 told.clone_from(&heard);
             }
             let behind = self.follow(heard.as_ref(), at_start.as_ref()).await.err();
+            if is_last {
+                return;
+            }
             let pause = behind.is_some().then_some(retry);
             retry = if pause.is_some() { (retry * 2).min(LAST_RETRY) } else { FIRST_RETRY };
             *self.health.behind.lock() = behind;

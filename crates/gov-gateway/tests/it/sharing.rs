@@ -183,7 +183,8 @@ async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
                       from gateway_halt";
     let given_back: i64 = sqlx::query_scalar(given_back).fetch_one(&shared.pool).await.unwrap();
     let after = before + Duration::from_micros(given_back.unsigned_abs());
-    until("its time is given back", async || ends(&b).await, |it| *it == Ok(after)).await;
+    let ended = until("its end counts there", async || ends(&b).await, |it| *it == Ok(after)).await;
+    assert_eq!(ended, Ok(after));
     for server in [a, b] {
         assert_eq!(server.stop().await, Ended::Clean);
     }

@@ -129,7 +129,7 @@ fn during_a_halt_no_countdown_runs() {
     assert!(home(&approval, &event).contains("data-until"));
     approval.clock.halted_at = Some(approval.submitted_at);
     let html = home(&approval, &event);
-    assert!(html.contains("15 min left when the halt ends"), "{html}");
+    assert!(html.contains("15 min 0 s left when the halt ends"), "{html}");
     assert!(!html.contains("data-until"), "{html}");
 }
 
