@@ -200,7 +200,7 @@ async fn every_case_ends_in_memory_as_the_rules_say() {
         add(&mut ends, play::cases(&store, first..first + 10).await);
     }
     // What never happens is not tested.
-    for end in ["rejected", "timed_out", "cancelled", "consumed", "expired"] {
+    for end in ["drawn", "rejected", "timed_out", "cancelled", "consumed", "expired"] {
         assert!(ends.get(end).is_some_and(|it| *it > 50), "{ends:?}");
     }
 }

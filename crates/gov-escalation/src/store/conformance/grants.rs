@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How long a grant of these rules lasts.
-const LASTS: Duration = Duration::from_mins(30);
+pub const LASTS: Duration = Duration::from_mins(30);
 
 /// Each call is one step: the count, its line in the history, and nothing else.
 pub async fn each_call_of_a_grant_counts_once_and_says_how_many_are_left(store: &dyn Backend) {
@@ -159,7 +159,7 @@ pub async fn a_grant_is_none_where_the_policy_asks_for_more(store: &dyn Backend)
         let change = Change::Reopen { chain, policy_version: 7, roster: roster() };
         assert_eq!(refused(store, id, change, now).await, Refusal::NotCovered);
     }
-    let unbound = ApprovalRequest { session_id: None, ..asked(2, 20) };
+    let unbound = ApprovalRequest { session_id: None, ..asking_for_calls(2, 20) };
     let id = store.submit(unbound, now).await.unwrap().approval.id;
     done(store, id, answer(Verdict::Approve, 2), now).await;
     let chain = Chain { bind_session: true, ..chain() };
@@ -228,7 +228,7 @@ pub async fn a_grant_needs_the_people_of_its_chain_and_never_silence(store: &dyn
     let now = ManualClock::default().now();
     let two = Rung { quorum: 2, ..chain().rungs[0].clone() };
     let lax = Chain { rungs: vec![two], fallback: Fallback::Allow, ..chain() };
-    let wanted = ApprovalRequest { chain: lax.clone(), ..asked(1, 20) };
+    let wanted = ApprovalRequest { chain: lax.clone(), ..asking_for_calls(1, 20) };
     let id = store.submit(wanted, now).await.unwrap().approval.id;
     assert_eq!(refused(store, id, draw(1, None), now).await, Refusal::Status(Status::Pending));
     let by = |name, verdict| said(verdict, 1, person(name), roster(), None);
@@ -239,7 +239,7 @@ pub async fn a_grant_needs_the_people_of_its_chain_and_never_silence(store: &dyn
     let second = done(store, id, by("bob", Verdict::Approve), now).await;
     assert_eq!((second.status, second.expires_at), (Status::Approved, Some(now + LASTS)));
 
-    let wanted = ApprovalRequest { chain: lax, ..asked(2, 20) };
+    let wanted = ApprovalRequest { chain: lax, ..asking_for_calls(2, 20) };
     let id = store.submit(wanted, now).await.unwrap().approval.id;
     let over = now + TIMEOUT;
     assert_eq!(store.get(id).await.unwrap().status_at(over), Status::TimedOut);
@@ -257,8 +257,8 @@ pub async fn the_grants_of_an_agent_are_found_by_id(store: &dyn Backend) {
     }
     let now = clock.now();
     approved(store, 10, now).await;
-    let pending = store.submit(asked(11, 2), now).await.unwrap().approval.id;
-    let theirs = ApprovalRequest { agent_id: "helper".parse().unwrap(), ..asked(12, 2) };
+    let pending = store.submit(asking_for_calls(11, 2), now).await.unwrap().approval.id;
+    let theirs = ApprovalRequest { agent_id: "helper".parse().unwrap(), ..asking_for_calls(12, 2) };
     let theirs = store.submit(theirs, now).await.unwrap().approval.id;
     let coder = request(1).agent_id;
     let found = async |limit| {
@@ -316,17 +316,20 @@ fn terms(calls: u32) -> GrantTerms {
     }
 }
 
-fn asked(number: u32, calls: u32) -> ApprovalRequest {
+/// A request for so many calls of [`call`], each number another.
+#[must_use]
+pub fn asking_for_calls(number: u32, calls: u32) -> ApprovalRequest {
     ApprovalRequest { grant: Some(terms(calls)), ..request(number) }
 }
 
 async fn granted(store: &dyn Backend, number: u32, calls: u32, now: Timestamp) -> Approval {
-    let id = store.submit(asked(number, calls), now).await.unwrap().approval.id;
+    let id = store.submit(asking_for_calls(number, calls), now).await.unwrap().approval.id;
     done(store, id, answer(Verdict::Approve, number), now).await
 }
 
 /// The refund of an order, each number another.
-fn call(number: u32) -> Draw {
+#[must_use]
+pub fn call(number: u32) -> Draw {
     Draw {
         call: Call {
             server: Some("shop".to_owned()),

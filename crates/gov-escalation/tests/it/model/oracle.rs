@@ -7,7 +7,7 @@ use gov_escalation::{
     Roster,
     approval::{Approval, Status, Verdict},
     chain::{Chain, Fallback, Late, Rung},
-    store::conformance::APPROVED_FOR,
+    store::conformance::{APPROVED_FOR, LASTS},
     transition::{Refusal, SYSTEM_TIMEOUT},
 };
 
@@ -18,6 +18,7 @@ pub(crate) struct Life {
     chain: Chain,
     votes: Vec<Cast>,
     key: Option<&'static str>,
+    is_grant: bool,
     pub(crate) rows: Vec<Kind>,
     /// The rungs that were told, in order.
     pub(crate) told: Vec<u32>,
@@ -32,6 +33,7 @@ pub(crate) struct Shape {
     due_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     generation: u64,
+    calls_left: Option<u32>,
     answered_by: Option<String>,
     voters: Vec<(PersonId, PersonId, Verdict, u32)>,
 }
@@ -61,6 +63,7 @@ impl Shape {
             due_at: it.due_at,
             expires_at: it.expires_at,
             generation: it.generation,
+            calls_left: it.calls_left,
             answered_by: it.answer.as_ref().map(|it| it.actor.clone()),
             voters: voters.collect(),
         }
@@ -81,7 +84,8 @@ impl Shape {
 }
 
 impl Life {
-    pub(crate) fn open(chain: Chain, roster: &Roster, now: Timestamp) -> Self {
+    /// One action, or so many calls.
+    pub(crate) fn open(chain: Chain, calls: Option<u32>, roster: &Roster, now: Timestamp) -> Self {
         let shape = Shape {
             status: Status::Pending,
             rung: 0,
@@ -89,11 +93,13 @@ impl Life {
             due_at: None,
             expires_at: None,
             generation: 1,
+            calls_left: calls,
             answered_by: None,
             voters: Vec::new(),
         };
         let rows = vec![Kind::ApprovalRequested];
-        let mut it = Self { shape, chain, votes: Vec::new(), key: None, rows, told: Vec::new() };
+        let (votes, told, is_grant) = (Vec::new(), Vec::new(), calls.is_some());
+        let mut it = Self { shape, chain, votes, key: None, is_grant, rows, told };
         it.ask(roster, now);
         it
     }
@@ -141,7 +147,7 @@ impl Life {
     fn status(&self, now: Timestamp) -> Status {
         let over = self.shape.expires_at.is_some_and(|it| it <= now);
         match self.shape.status {
-            Status::Pending if over => match self.chain.fallback {
+            Status::Pending if over => match self.fallback() {
                 Fallback::Deny => Status::TimedOut,
                 Fallback::Allow => Status::Approved,
                 Fallback::Park => Status::Parked,
@@ -208,7 +214,8 @@ impl Life {
     fn approve(&mut self, now: Timestamp) {
         let last = self.shape.voters.last().unwrap().0.to_string();
         self.end(Status::Approved, Some(last), Kind::ApprovalApproved);
-        self.shape.expires_at = Some(now + APPROVED_FOR);
+        let lasts = if self.is_grant { LASTS } else { APPROVED_FOR };
+        self.shape.expires_at = Some(now + lasts);
         self.shape.due_at = self.shape.expires_at;
     }
 
@@ -258,6 +265,39 @@ impl Life {
         }
     }
 
+    /// A call that was not drawn before, within its limits or not.
+    pub(crate) fn draw(&mut self, is_covered: bool, now: Timestamp) -> Result<(), Refusal> {
+        match self.shape.status {
+            Status::Approved if self.status(now) == Status::Expired => {
+                return Err(Refusal::Status(Status::Expired));
+            }
+            Status::Approved if is_covered => (),
+            Status::Approved => return Err(Refusal::NotCovered),
+            other => return Err(Refusal::Status(other)),
+        }
+        let left = self.shape.calls_left.unwrap() - 1;
+        self.shape.calls_left = Some(left);
+        self.shape.generation += 1;
+        if left == 0 {
+            self.end(Status::Consumed, None, Kind::ApprovalConsumed);
+        } else {
+            self.rows.push(Kind::ApprovalConsumed);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// What silence means: never yes to a grant.
+    fn fallback(&self) -> Fallback {
+        match self.chain.fallback {
+            Fallback::Allow if self.is_grant => Fallback::Deny,
+            fallback => fallback,
+        }
+    }
+
     pub(crate) fn cancel(&mut self) -> Result<(), Refusal> {
         if !self.is_open() {
             return Err(Refusal::Status(self.shape.status));
@@ -275,6 +315,9 @@ impl Life {
     ) -> Result<(), Refusal> {
         if self.shape.status != Status::Approved || self.status(now) != Status::Approved {
             return Err(Refusal::Status(self.status(now)));
+        }
+        if self.is_grant {
+            return Err(Refusal::NotCovered);
         }
         let silence = self.shape.answered_by.as_deref() == Some(SYSTEM_TIMEOUT);
         let mut asked = Self { chain, rows: self.rows.clone(), ..self.clone() };
@@ -302,7 +345,7 @@ impl Life {
             return Some(Struck::Expired);
         }
         if self.shape.expires_at.unwrap() <= now {
-            let (status, by) = match self.chain.fallback {
+            let (status, by) = match self.fallback() {
                 Fallback::Deny => (Status::TimedOut, Some(SYSTEM_TIMEOUT.to_owned())),
                 Fallback::Allow => (Status::Approved, Some(SYSTEM_TIMEOUT.to_owned())),
                 Fallback::Park => (Status::Parked, None),

@@ -1,6 +1,10 @@
 //! Plays a case on a store and on the oracle beside it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use gov_core::{ApprovalId, Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
@@ -9,14 +13,14 @@ use gov_escalation::{
     chain::Chain,
     store::{
         Applied, Fired, Lane,
-        conformance::{self, Backend, consume, person, request, said},
+        conformance::{self, Backend, asking_for_calls, call, consume, person, request, said},
     },
-    transition::{Change, Refusal},
+    transition::{Change, Draw, Refusal},
 };
 
 use super::{
     oracle::{Life, Shape, Struck},
-    script::{self, ACTIONS, Event},
+    script::{self, ACTIONS, CALLS, Event, GRANT},
 };
 
 /// No case reaches the next one's time.
@@ -33,6 +37,9 @@ pub(crate) struct Case<'s> {
     /// By action.
     current: BTreeMap<u32, ApprovalId>,
     lives: BTreeMap<ApprovalId, Life>,
+    /// The keys under which calls were drawn; and all that were, also without.
+    keys: BTreeSet<&'static str>,
+    drawn: u64,
 }
 
 /// Plays the cases of these seeds; how each approval ended, counted.
@@ -43,14 +50,24 @@ pub(crate) async fn cases(
     let mut ends = BTreeMap::new();
     for seed in seeds {
         let now = ManualClock::default().now() + APART * u32::try_from(seed).unwrap();
-        let (current, lives) = (BTreeMap::new(), BTreeMap::new());
-        let (roster, halted_at, last_halt) = (conformance::roster(), None, None);
-        let mut case = Case { store, seed, roster, now, halted_at, last_halt, current, lives };
+        let mut case = Case {
+            store,
+            seed,
+            roster: conformance::roster(),
+            now,
+            halted_at: None,
+            last_halt: None,
+            current: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            keys: BTreeSet::new(),
+            drawn: 0,
+        };
         for (step, event) in script::of_seed(seed).into_iter().enumerate() {
             let what = format!("seed {seed}, step {step}: {event:?}");
             case.step(event, &what).await;
         }
         case.close().await;
+        *ends.entry("drawn").or_default() += case.drawn;
         for life in case.lives.values() {
             let end = life.rows.last().unwrap().as_str().strip_prefix("approval.");
             // Kinds of approvals have words of their own.
@@ -80,6 +97,7 @@ impl Case<'_> {
                 })
                 .await;
             }
+            Event::Use { action: GRANT, of, key } => self.draw(of == GRANT, key, what).await,
             Event::Use { action, of, key } => {
                 let change = consume(self.number(of), key);
                 self.change(action, change, what, |life, now| life.use_up(of == action, key, now))
@@ -133,7 +151,12 @@ impl Case<'_> {
     }
 
     async fn ask(&mut self, action: u32, chain: Chain, what: &str) {
-        let wanted = ApprovalRequest { chain: chain.clone(), ..request(self.number(action)) };
+        let number = self.number(action);
+        let (calls, wanted) = match action {
+            GRANT => (Some(CALLS), asking_for_calls(number, CALLS)),
+            _ => (None, request(number)),
+        };
+        let wanted = ApprovalRequest { chain: chain.clone(), ..wanted };
         let submitted = self.store.submit(wanted, self.now).await.unwrap();
         let id = submitted.approval.id;
         let open = self.current.get(&action).filter(|it| self.lives[it].is_open());
@@ -141,19 +164,42 @@ impl Case<'_> {
         if let Some(open) = open {
             assert_eq!(id, *open, "{what}");
         } else {
-            self.lives.insert(id, Life::open(chain, &self.roster, self.shown()));
+            self.lives.insert(id, Life::open(chain, calls, &self.roster, self.shown()));
             self.current.insert(action, id);
         }
         assert_eq!(Shape::of(&submitted.approval), self.lives[&id].shape, "{what}");
     }
 
+    /// A call of the grant, or one that is none of its own.
+    async fn draw(&mut self, is_covered: bool, key: Option<&'static str>, what: &str) {
+        let chain = self.lives[&self.current[&GRANT]].chain().clone();
+        let key_text = key.map(str::to_owned);
+        let mut it = Draw { chain, idempotency_key: key_text, ..call(self.number(GRANT)) };
+        if !is_covered {
+            "pay".clone_into(&mut it.call.tool);
+            it.digest = conformance::digest(self.number(GRANT));
+        }
+        let is_repeat = is_covered && key.is_some_and(|it| self.keys.contains(it));
+        let change = Change::Draw(Box::new(it));
+        let done = self
+            .change(GRANT, change, what, |life, now| {
+                if is_repeat { Err(Refusal::Replayed) } else { life.draw(is_covered, now) }
+            })
+            .await;
+        if done {
+            self.drawn += 1;
+            self.keys.extend(key);
+        }
+    }
+
+    /// Whether the change was made.
     async fn change(
         &mut self,
         action: u32,
         change: Change,
         what: &str,
         expected: impl FnOnce(&mut Life, Timestamp) -> Result<(), Refusal>,
-    ) {
+    ) -> bool {
         let (id, shown) = (self.current[&action], self.shown());
         let life = self.lives.get_mut(&id).unwrap();
         let wanted = expected(life, shown);
@@ -163,6 +209,7 @@ impl Case<'_> {
         };
         assert_eq!(outcome, wanted, "{what}");
         assert_eq!(Shape::of(&approval), life.shape, "{what}");
+        outcome.is_ok()
     }
 
     async fn fire(&mut self, what: &str) {

@@ -12,6 +12,12 @@ use gov_escalation::{
 /// How many actions a case is about.
 pub(crate) const ACTIONS: u32 = 4;
 
+/// The action that is no action but several calls, asked for at once.
+pub(crate) const GRANT: u32 = 3;
+
+/// How many calls.
+pub(crate) const CALLS: u32 = 3;
+
 /// How many things happen in a case, at least.
 pub(crate) const STEPS: u64 = 50;
 
@@ -68,9 +74,9 @@ fn event(dice: &mut Dice) -> Event {
             let verdict = if no { Verdict::Reject } else { Verdict::Approve };
             Event::Answer { action, person: one_of(dice, &PEOPLE), verdict, saw: other }
         }
-        13..=14 => {
-            Event::Use { action, of: other, key: one_of(dice, &[None, Some("a"), Some("b")]) }
-        }
+        13..=14 => using(dice, action, other),
+        // Calls are many.
+        20..=21 if action == GRANT => using(dice, action, other),
         15 => Event::Reopen(action, chain(dice)),
         16 if dice.roll(3) == 0 => Event::Cancel(action),
         16..=19 => Event::Fire,
@@ -78,6 +84,10 @@ fn event(dice: &mut Dice) -> Event {
         24 if dice.roll(2) == 0 => Event::Halt,
         _ => Event::Resume,
     }
+}
+
+fn using(dice: &mut Dice, action: u32, of: u32) -> Event {
+    Event::Use { action, of, key: one_of(dice, &[None, Some("a"), Some("b")]) }
 }
 
 fn chain(dice: &mut Dice) -> Chain {
