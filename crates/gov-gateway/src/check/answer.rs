@@ -94,7 +94,9 @@ impl Answer {
         let left = terms.map_or(0, |it| it.calls.saturating_sub(call));
         let status = if left == 0 { Status::Consumed } else { Status::Approved };
         let given = approval.answer.as_ref().filter(|_| left > 0);
-        let expires_at = given.zip(terms).map(|(given, terms)| given.at + terms.lasts.0);
+        // Of one that is over by now the end is counted from its approval.
+        let lasted = given.zip(terms).map(|(given, terms)| given.at + terms.lasts.0);
+        let expires_at = approval.expires_at.filter(|_| left > 0).or(lasted);
         let approval = ApprovalRef {
             id: approval.id,
             status: status.as_str(),
