@@ -29,7 +29,7 @@ use self::release::Release;
 pub use self::{
     answer::{Answer, ApprovalRef, RecordRef},
     edit::{EditError, EditRequest},
-    grant::GrantRequest,
+    grant::{GrantError, GrantRequest},
     recorder::{LogRecorder, Recorded, Recorder, RecorderError},
     request::{CheckRequest, read_action, read_context},
 };

@@ -7,7 +7,7 @@ use gov_escalation::{
     grant::{Call, GrantTerms, Limit},
     transition::Draw,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     CheckError, CheckRequest, Gate, content,
@@ -39,15 +39,36 @@ pub struct GrantRequest {
     pub asked_by: String,
 }
 
+/// Nobody was asked, unless the desk says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// A limit names a value that would be redacted in an action: let it be `any`.
+    #[error(
+        "`arguments.{}` names what looks like a secret, and no secret is stored; let it be \"any\"",
+        gov_core::text::escape(argument)
+    )]
+    Secret {
+        /// Of which argument.
+        argument: String,
+    },
+    /// The request is not kept.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
 impl Gate {
     /// Asks people for a grant, or finds the open one with the same terms.
     ///
     /// # Errors
     ///
-    /// [`DeskError`]: nothing may be taken as asked for.
-    pub async fn ask_for(&self, it: GrantRequest) -> Result<Kept, DeskError> {
+    /// [`GrantError`]: nothing may be taken as asked for.
+    pub async fn ask_for(&self, it: GrantRequest) -> Result<Kept, GrantError> {
+        if let Some(argument) = secret_in(&self.redactor, &it.terms) {
+            return Err(GrantError::Secret { argument: argument.to_owned() });
+        }
         let content = json!({
-            "action": shown(&self.redactor, &it.terms),
+            "action": shown(&it.terms),
             "context": {"asked_by": it.asked_by, "reason": it.reason.as_ref().map(Reason::as_str)},
         });
         let request = ApprovalRequest {
@@ -66,7 +87,7 @@ impl Gate {
             edited_from: None,
         };
         let open = self.desk.open(request).await?;
-        self.desk.held(open).await
+        Ok(self.desk.held(open).await?)
     }
 
     /// The first of the agent's grants, by id, that covers the call and is drawn on for it. Only a
@@ -107,33 +128,33 @@ impl Gate {
     }
 }
 
-/// The whole terms: only the values that they name may be secrets, and are redacted.
-fn shown(redactor: &Redactor, terms: &GrantTerms) -> Value {
-    let hidden = |name: &String, value: &Value| {
-        let mut named = json!({ name: value });
-        redactor.redact(&mut named);
-        named.get(name).cloned().unwrap_or_default()
-    };
-    let limit = |(name, limit): (&String, &Limit)| {
-        let shown = match limit {
-            Limit::Equals(value) => json!({"equals": hidden(name, value)}),
-            Limit::OneOf(all) => {
-                let all: Vec<_> = all.iter().map(|it| hidden(name, it)).collect();
-                json!({"one_of": all})
-            }
-            open => json!(open),
-        };
-        (name.clone(), shown)
-    };
-    let arguments: Map<_, _> = terms.arguments.iter().map(limit).collect();
+/// The whole terms.
+fn shown(terms: &GrantTerms) -> Value {
     json!({
         "kind": GRANT,
         "server": terms.server,
         "tool": terms.tool,
-        "arguments": arguments,
+        "arguments": terms.arguments,
         "calls": terms.calls,
         "lasts": span::show(terms.lasts.0),
     })
+}
+
+/// The first argument that names a value which would be redacted in an action. Its limit is needed
+/// as it is, and no secret is stored.
+fn secret_in<'t>(redactor: &Redactor, terms: &'t GrantTerms) -> Option<&'t str> {
+    let hides = |name: &str, value: &Value| {
+        let plain = json!({ name: value });
+        let mut redacted = plain.clone();
+        redactor.redact(&mut redacted);
+        redacted != plain
+    };
+    let is_secret = |(name, limit): &(&'t String, &Limit)| match limit {
+        Limit::Equals(value) => hides(name, value),
+        Limit::OneOf(all) => all.iter().any(|it| hides(name, it)),
+        _ => false,
+    };
+    terms.arguments.iter().find(is_secret).map(|(name, _)| name.as_str())
 }
 
 #[cfg(test)]
@@ -143,26 +164,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_are_shown_whole_and_only_values_can_be_secrets() {
-        let arguments = json!({
-            "password": "any", "token": {"equals": "hunter2"}, "cookie": {"one_of": ["a", 7]},
-            "note": {"equals": "Bearer abcdefghijkl"}, "count": {"between": [1, 2]},
-        });
-        let terms = GrantTerms {
+    fn terms_are_shown_whole_and_name_no_secret() {
+        let terms = |arguments| GrantTerms {
             server: None,
             tool: "t".to_owned(),
             arguments: serde_json::from_value(arguments).unwrap(),
             calls: 2,
             lasts: Span(LONGEST),
         };
-        let shown = shown(&Redactor::new([7; 32]), &terms);
-        assert_eq!(shown["arguments"]["password"], "any");
-        assert_eq!(shown["arguments"]["count"], json!({"between": [1, 2]}));
-        assert_eq!((&shown["calls"], &shown["lasts"]), (&json!(2), &json!("1h")));
-        let text = shown.to_string();
-        for secret in ["hunter2", "abcdefghijkl", "\"a\"", "7]"] {
-            assert!(!text.contains(secret), "{text}");
+        let plain = json!({
+            "password": "any", "count": {"between": [1, 2]}, "service": {"one_of": ["shop", "mail"]},
+        });
+        let redactor = Redactor::new([7; 32]);
+        assert_eq!(secret_in(&redactor, &terms(plain.clone())), None);
+        let shown = shown(&terms(plain.clone()));
+        assert_eq!((&shown["arguments"], &shown["calls"]), (&plain, &json!(2)));
+        assert_eq!(shown["lasts"], "1h");
+        for (name, limit) in [
+            ("token", json!({"equals": "hunter2"})),
+            ("cookie", json!({"one_of": ["a", 7]})),
+            ("note", json!({"equals": "Bearer abcdefghijkl"})),
+        ] {
+            let mut arguments = plain.clone();
+            arguments[name] = limit;
+            assert_eq!(secret_in(&redactor, &terms(arguments)), Some(name));
         }
-        assert_eq!(text.matches("[redacted:").count(), 4, "{text}");
     }
 }

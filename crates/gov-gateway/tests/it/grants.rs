@@ -290,6 +290,7 @@ async fn a_grant_that_cannot_be_is_named() {
         (with("lasts", json!(30)), 422, "lasts"),
         (with("arguments", json!([])), 422, "arguments"),
         (with("arguments", json!({"a": {"like": "x"}})), 422, "arguments.a"),
+        (with("arguments", json!({"token": {"equals": "hunter2"}})), 422, "arguments.token"),
         (with("arguments", json!({"a": {"one_of": []}})), 422, "arguments"),
         (with("chain", json!("nobody")), 422, "chain"),
         (with("reason", json!("a\nb")), 422, "reason"),

@@ -14,7 +14,7 @@ use gov_core::AgentId;
 use super::{ListQuestion, parameters};
 use crate::{
     approvals::{ApprovalView, Decided, GrantList, GrantRow},
-    check::GrantRequest,
+    check::{GrantError, GrantRequest},
     http::{
         Parts, auth, body,
         problem::{Code, Problem},
@@ -75,6 +75,19 @@ pub(in crate::http) async fn request(
     let history = parts.desk.history(kept.approval.id).await?;
     let approval = ApprovalView::new(&kept.approval, history);
     Ok((StatusCode::CREATED, Json(Decided { approval, record: kept.recorded.into() })))
+}
+
+impl From<GrantError> for Problem {
+    fn from(error: GrantError) -> Self {
+        let detail = error.to_string();
+        match error {
+            GrantError::Secret { argument } => {
+                let argument = gov_core::text::escape(&argument);
+                Self::bad_field(format!("arguments.{argument}"), detail)
+            }
+            GrantError::Desk(error) => error.into(),
+        }
+    }
 }
 
 /// An agent's token asks for its own agent, and any other for one that is registered.
