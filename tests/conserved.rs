@@ -47,9 +47,11 @@ struct Tokens {
     approver: String,
 }
 
-/// One question after the other, until all are asked or nobody answers any more.
+/// One question after the other, until all are asked or nobody answers any more, which only a server
+/// that is killed may do.
 fn ask_all(
     server: &Server,
+    is_killed: bool,
     tokens: &Tokens,
     next: &AtomicUsize,
     done: &SyncSender<()>,
@@ -57,7 +59,11 @@ fn ask_all(
 ) {
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= CHECKS || ask_one(server, tokens, number, seen).is_err() {
+        if number >= CHECKS {
+            return;
+        }
+        if let Err(error) = ask_one(server, tokens, number, seen) {
+            assert!(is_killed, "question {number} is not answered: {error}");
             return;
         }
         // Once the server is killed nobody counts any more.
@@ -122,11 +128,12 @@ fn ten_thousand_mixed_checks_add_up_through_four_kills() {
         let durability = ["durable", "spooled"][round % 2];
         let server = place.serve(&format!("durability.refuse = \"{durability}\""));
         let (done, counted) = sync_channel(CLIENTS);
+        let is_killed = kill_after.is_some();
         thread::scope(|it| {
             for _ in 0..CLIENTS {
                 let (done, server, tokens, next, seen) =
                     (done.clone(), &server, &tokens, &next, &seen);
-                it.spawn(move || ask_all(server, tokens, next, &done, seen));
+                it.spawn(move || ask_all(server, is_killed, tokens, next, &done, seen));
             }
             drop(done);
             let answers = counted.iter().take(kill_after.unwrap_or(CHECKS)).count();
