@@ -45,6 +45,13 @@ fn hold(buffer: &EventBuffer) -> (oneshot::Receiver<()>, mpsc::SyncSender<()>) {
     (begun, release)
 }
 
+/// The same, once the writer is held: whatever is queued from now on is in a later transaction.
+async fn hold_now(buffer: &EventBuffer) -> mpsc::SyncSender<()> {
+    let (begun, release) = hold(buffer);
+    begun.await.unwrap();
+    release
+}
+
 /// Appends on a task of its own, and waits until the event is in the queue as the `nth`.
 async fn queue(
     buffer: &EventBuffer,
@@ -72,7 +79,7 @@ async fn append_through(ends: &'static [&'static str]) -> (Vec<Result<u64, Appen
     let dir = tempfile::tempdir().unwrap();
     let buffer = open(&dir.path().join("buffer.db"));
     buffer.enqueue(&event(0)).await.unwrap();
-    let (_, held) = hold(&buffer);
+    let held = hold_now(&buffer).await;
     let first = queue(&buffer, 1, Durability::Durable, 1).await;
     let second = queue(&buffer, 2, Durability::Durable, 2).await;
     for sql in ends {
@@ -112,7 +119,7 @@ async fn what_was_refused_is_not_forgotten_by_a_commit_that_failed() {
     let buffer = EventBuffer::open(&path, config, Arc::new(SystemClock)).unwrap();
     buffer.enqueue(&event(1)).await.unwrap();
     buffer.enqueue(&event(2)).await.unwrap_err();
-    let (_, held) = hold(&buffer);
+    let held = hold_now(&buffer).await;
     let writing = tokio::spawn({
         let buffer = buffer.clone();
         async move { buffer.write_gaps().await }
@@ -133,7 +140,7 @@ async fn what_was_refused_is_not_forgotten_by_a_commit_that_failed() {
 async fn a_commit_without_the_disk_takes_nobody_along_who_asked_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let buffer = open(&dir.path().join("buffer.db"));
-    let (_, alone) = hold(&buffer);
+    let alone = hold_now(&buffer).await;
     // One transaction: this one, and the job for the event that does not ask for the disk.
     let (begun, held) = hold(&buffer);
     let spooled = queue(&buffer, 1, Durability::Spooled, 1).await;
@@ -159,7 +166,7 @@ async fn a_commit_without_the_disk_takes_nobody_along_who_asked_for_it() {
 async fn what_still_waits_when_the_disk_fills_up_is_refused_and_accounted_for() {
     let dir = tempfile::tempdir().unwrap();
     let buffer = open(&dir.path().join("buffer.db"));
-    let (_, held) = hold(&buffer);
+    let held = hold_now(&buffer).await;
     let late = queue(&buffer, 1, Durability::Durable, 1).await;
     buffer.inner.disk.make_room();
     drop(held);
