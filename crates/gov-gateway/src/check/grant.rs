@@ -67,9 +67,10 @@ impl Gate {
         if let Some(argument) = secret_in(&self.redactor, &it.terms) {
             return Err(GrantError::Secret { argument: argument.to_owned() });
         }
+        let reason = it.reason.as_ref().map(|it| self.redactor.redact_text(it.as_str()));
         let content = json!({
             "action": shown(&it.terms),
-            "context": {"asked_by": it.asked_by, "reason": it.reason.as_ref().map(Reason::as_str)},
+            "context": {"asked_by": it.asked_by, "reason": reason},
         });
         let request = ApprovalRequest {
             digest: it.digest,

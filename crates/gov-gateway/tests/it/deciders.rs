@@ -10,6 +10,9 @@ use crate::{
     running::{AGENT, Running},
 };
 
+/// A policy that refuses everything.
+pub(crate) const REFUSES: &str = "@id(\"no\") forbid (principal, action, resource);";
+
 /// A server, and the tokens of its people.
 pub(crate) struct Deciding {
     pub(crate) it: Running,
@@ -117,4 +120,12 @@ pub(crate) fn named(id: &str, command: &str) -> String {
 
 fn agent(id: &str) -> String {
     json!({"scope": "agent", "agent_id": id, "register": true}).to_string()
+}
+
+/// A policy that asks about everything, through the chain that it is formatted with.
+pub(crate) fn asks(chain: &str) -> String {
+    format!(
+        "@id(\"all\") permit (principal, action, resource);\n\
+         @id(\"ask\") @outcome(\"require_approval\") {chain} forbid (principal, action, resource);"
+    )
 }

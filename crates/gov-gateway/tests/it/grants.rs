@@ -3,20 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
-    deciders::{Deciding, OWNED},
+    deciders::{Deciding, OWNED, REFUSES, asks},
     http::Reply,
     running::AGENT,
 };
-
-/// Asks about every tool, through the chain that it is formatted with.
-fn asks(chain: &str) -> String {
-    format!(
-        "@id(\"all\") permit (principal, action, resource);\n\
-         @id(\"ask\") @outcome(\"require_approval\") {chain} forbid (principal, action, resource);"
-    )
-}
-
-const REFUSES: &str = "@id(\"no\") forbid (principal, action, resource);";
 
 /// At most two deployments of anything to at most three hosts.
 fn terms() -> Value {
@@ -224,7 +214,7 @@ async fn who_decided_or_owns_the_agent_or_runs_the_server_ends_a_grant() {
         let id = ask(&it, &operator, &wanted).await.json()["id"].as_str().unwrap().to_owned();
         let view = it.approval(&id).await;
         assert!(
-            view["context"]["asked_by"].as_str().unwrap_or("tok_").starts_with("tok_"),
+            view["context"]["asked_by"].as_str().is_some_and(|it| it.starts_with("tok_")),
             "{view}"
         );
         if view["status"] == "pending" {
@@ -244,6 +234,17 @@ async fn who_decided_or_owns_the_agent_or_runs_the_server_ends_a_grant() {
             assert_eq!(json["decision"], "require_approval", "{json}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_in_the_reason_for_a_grant_is_redacted() {
+    let it = Deciding::start("").await;
+    let mut wanted = terms();
+    wanted["reason"] = json!("log in with password=hunter2-hunter2");
+    let view = ask(&it, &it.it.agent, &wanted).await.json();
+    let reason = view["context"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("log in with password=[redacted:"), "{reason}");
+    assert!(!view.to_string().contains("hunter2"), "{view}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,19 +4,10 @@ use serde_json::json;
 
 use crate::{
     check_door::ASKED,
-    deciders::{Deciding, named},
+    deciders::{Deciding, REFUSES, asks, named},
     running::AGENT,
 };
 
-/// Asks about everything, through the chain that it is formatted with.
-fn asks(chain: &str) -> String {
-    format!(
-        "@id(\"all\") permit (principal, action, resource);\n\
-         @id(\"ask\") @outcome(\"require_approval\") {chain} forbid (principal, action, resource);"
-    )
-}
-
-const REFUSES: &str = "@id(\"no\") forbid (principal, action, resource);";
 const ALLOWS: &str = "@id(\"yes\") permit (principal, action, resource);";
 const PROD: &str = "[chains.prod]\n";
 

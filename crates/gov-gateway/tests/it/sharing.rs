@@ -52,6 +52,23 @@ impl Shared {
         let task = tokio::spawn(server.run(shutdown.clone()));
         Node { address, admin, shutdown, task, _home: home }
     }
+
+    async fn two(&self) -> Two {
+        let (a, b) = (self.server("").await, self.server("").await);
+        let admin = a.admin.clone().unwrap();
+        let (_, agent) = a.token(&admin).await;
+        let asked = async || b.check(&agent, ALLOWED).await;
+        until("the new token counts there", asked, |(status, _)| *status == 200).await;
+        Two { a, b, admin, agent }
+    }
+}
+
+/// Two servers that know an agent's token.
+struct Two {
+    a: Node,
+    b: Node,
+    admin: String,
+    agent: String,
 }
 
 /// One server.
@@ -158,11 +175,7 @@ async fn what_one_server_changes_is_in_force_at_the_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
     let Some(shared) = Shared::new().await else { return };
-    let (a, b) = (shared.server("").await, shared.server("").await);
-    let admin = a.admin.clone().unwrap();
-    let (_, agent) = a.token(&admin).await;
-    let asked = async || b.check(&agent, ALLOWED).await;
-    until("the new token counts there", asked, |(status, _)| *status == 200).await;
+    let Two { a, b, admin, agent } = shared.two().await;
     let ends = async |it: &Node| {
         let (_, json) = it.check(&agent, ASKED).await;
         let at = json["approval"]["expires_at"].as_str().map(|it| it.parse::<Timestamp>().unwrap());
@@ -171,6 +184,7 @@ async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
     let before = ends(&a).await.unwrap();
     let (_, first) = a.ask("POST /v1/halt", &admin, r#"{"reason":"smoke"}"#).await;
     assert_eq!(a.check(&agent, ALLOWED).await.1["rule_id"], "halted", "its own counts at once");
+    let asked = async || b.check(&agent, ALLOWED).await;
     until("the halt counts there", asked, |(_, json)| json["rule_id"] == "halted").await;
     let (_, second) = b.ask("POST /v1/halt", &admin, r#"{"reason":"more smoke"}"#).await;
     assert_eq!((&second["changed"], &second["halted_at"]), (&json!(false), &first["halted_at"]));
@@ -196,11 +210,7 @@ async fn a_halt_at_one_server_is_one_at_the_other_and_either_ends_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_halt_and_a_policy_that_all_servers_confirm_count_at_each_at_once() {
     let Some(shared) = Shared::new().await else { return };
-    let (a, b) = (shared.server("").await, shared.server("").await);
-    let admin = a.admin.clone().unwrap();
-    let (_, agent) = a.token(&admin).await;
-    let asked = async || b.check(&agent, ALLOWED).await;
-    until("the new token counts there", asked, |(status, _)| *status == 200).await;
+    let Two { a, b, admin, agent } = shared.two().await;
     let both = json!({"servers": 2, "of": 2});
     let halted = async || {
         a.ask("POST /v1/resume", &admin, r#"{"reason":"again"}"#).await;
