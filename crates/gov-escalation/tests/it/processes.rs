@@ -72,8 +72,8 @@ pub(crate) async fn on_postgres(timers: u32, seed: u64) -> Option<u32> {
     Some(share(Arc::new(PgApprovalStore::new(pool)), "postgres", &name, timers, seed).await)
 }
 
-/// Delivers the messages of so many approvals from a fresh file, by two processes at a time of which
-/// one dies, and gives how often. The seed says where.
+/// Delivers the messages of so many approvals from a fresh file, by two processes at a time that
+/// die, and gives how often. The seed says where.
 pub(crate) async fn on_sqlite_delivered(approvals: u32, seed: u64) -> u32 {
     let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
     let (writer, readers) = (file.database.writer.clone(), file.database.readers.clone());
@@ -99,10 +99,13 @@ async fn deliver(
     let (mut dice, mut told) = (Dice::of(seed), BTreeMap::<String, u32>::new());
     let (mut deaths, mut repeatable) = (0, 0);
     while store.pulse().await.unwrap().next_unsent.is_some() {
-        let point = DELIVERY[usize::try_from(dice.roll(DELIVERY.len() as u64)).unwrap()];
-        let crash_at = format!("{point}:{}", 1 + dice.roll(9));
-        let both = [Some(crash_at.as_str()), None].map(|it| Process::deliver(role, place, now, it));
-        for mut it in both {
+        // Both are to die: a steady one could deliver everything before the other has begun.
+        let both = [(); 2].map(|()| {
+            let point = DELIVERY[usize::try_from(dice.roll(DELIVERY.len() as u64)).unwrap()];
+            let crash_at = format!("{point}:{}", 1 + dice.roll(9));
+            (point, Process::deliver(role, place, now, &crash_at))
+        });
+        for (point, mut it) in both {
             let said: Vec<_> = it.lines.by_ref().map_while(Result::ok).collect();
             for id in said.iter().filter_map(|it| it.strip_prefix(child::SENT)) {
                 *told.entry(id.to_owned()).or_default() += 1;
@@ -123,8 +126,8 @@ async fn deliver(
 async fn share(store: Arc<dyn Backend>, role: &str, place: &str, timers: u32, seed: u64) -> u32 {
     let now = ManualClock::default().now();
     arm(&store, timers, now).await;
-    let mut steady: Vec<Process> = (0..2).map(|_| Process::fire(role, place, None)).collect();
     let (mut dice, mut deaths) = (Dice::of(seed), 0);
+    let mut steady = Vec::new();
     while store.next_deadline().await.unwrap().is_some_and(|it| it <= now + RUNG) {
         let point = usize::try_from(dice.roll(3)).unwrap();
         let nth = 1 + dice.roll(3);
@@ -138,8 +141,10 @@ async fn share(store: Arc<dyn Backend>, role: &str, place: &str, timers: u32, se
             !victim.wait() && fired > 0
         };
         deaths += u32::from(died);
+        // After the first victim, or they could fire everything before it has begun.
+        steady.resize_with(2, || Process::fire(role, place, None));
     }
-    steady.drain(..).for_each(|it| assert!(it.wait(), "a steady process failed"));
+    steady.into_iter().for_each(|it| assert!(it.wait(), "a steady process failed"));
     check(&*store, timers, now).await;
     deaths
 }
@@ -188,10 +193,10 @@ impl Process {
         Self::start(Self::of(role, place), crash_at)
     }
 
-    fn deliver(role: &str, place: &str, now: Timestamp, crash_at: Option<&str>) -> Self {
+    fn deliver(role: &str, place: &str, now: Timestamp, crash_at: &str) -> Self {
         let mut command = Self::of(role, place);
         command.env(child::DELIVERS_AT, now.as_micros().to_string());
-        Self::start(command, crash_at)
+        Self::start(command, Some(crash_at))
     }
 
     fn of(role: &str, place: &str) -> Command {
