@@ -16,6 +16,7 @@ use super::{
 use crate::{
     approvals::{self, DeskError, Drawing, Drawn, GRANT, Kept},
     config::span,
+    identity::Halt,
     policy::Judgement,
     reason::Reason,
 };
@@ -52,6 +53,9 @@ pub enum GrantError {
         /// Of which argument.
         argument: String,
     },
+    /// Everything is halted: ask when that is over.
+    #[error("everything is halted since {}: {}", .0.halted_at, .0.reason)]
+    Halted(Halt),
     /// The request is not kept.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -64,6 +68,9 @@ impl Gate {
     ///
     /// [`GrantError`]: nothing may be taken as asked for.
     pub async fn ask_for(&self, it: GrantRequest) -> Result<Kept, GrantError> {
+        if let Some(halt) = self.registry.directory().halt() {
+            return Err(GrantError::Halted(halt));
+        }
         if let Some(argument) = secret_in(&self.redactor, &it.terms) {
             return Err(GrantError::Secret { argument: argument.to_owned() });
         }

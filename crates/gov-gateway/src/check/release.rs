@@ -5,7 +5,7 @@
 //!    └─ yes: unknown, or another agent's ──▶ refuse `approval-unknown`
 //!            of another action ──▶ as if none was named
 //!            over ──▶ refuse `approval-<status>`
-//! waiting ──▶ held      approved ──▶ used, once      not enough for the chain of now ──▶ asked again
+//! waiting ──▶ a grant, else held      approved ──▶ used, once      not enough for the chain of now ──▶ asked again
 //! ```
 //!
 //! The policy has been asked by then: an approval never stands against it.
@@ -102,8 +102,17 @@ impl Gate {
         named: Approval,
         asked: Option<&Asked<'_>>,
     ) -> Result<Option<Release>, CheckError> {
+        if let Some(asked) = asked
+            && let Some(drawn) = self.drawn_before(request, asked).await?
+        {
+            return Ok(Some(drawn_on(judgement.clone(), drawn)));
+        }
         if named.status.awaits_answer() {
-            let Some(_) = asked else { return Ok(None) };
+            let Some(asked) = asked else { return Ok(None) };
+            if let Some(drawn) = self.by_grant(request, judgement, asked).await? {
+                self.end_waiting(&named, judgement).await;
+                return Ok(Some(drawn_on(judgement.clone(), drawn)));
+            }
             let kept = self.desk.held(named).await?;
             return Ok(Some(Release::Held(judgement.clone(), Box::new(kept))));
         }
@@ -137,9 +146,9 @@ impl Gate {
             {
                 return Ok(used(judgement, kept));
             }
-            if let Some(drawn) = self.desk.drawn_under(key, &asked.digest).await? {
-                return Ok(drawn_on(judgement, drawn));
-            }
+        }
+        if let Some(drawn) = self.drawn_before(request, &asked).await? {
+            return Ok(drawn_on(judgement, drawn));
         }
         for _ in 0..ROUNDS {
             let open = self.desk.find_open(&asked.digest).await?;
@@ -192,6 +201,27 @@ impl Gate {
             return Ok(false);
         }
         Ok(self.desk.reopen(approval.id, asked.chain, version).await?)
+    }
+
+    /// What the key of the request was drawn for before.
+    async fn drawn_before(
+        &self,
+        request: &CheckRequest,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Box<Drawn>>, CheckError> {
+        let Some(key) = &request.idempotency_key else { return Ok(None) };
+        Ok(self.desk.drawn_under(key, &asked.digest).await?)
+    }
+
+    /// Whoever waited for it has been let through, so nobody is asked about it any more. The
+    /// release stands, whatever becomes of this.
+    async fn end_waiting(&self, named: &Approval, judgement: &Judgement) {
+        let (id, version) = (named.id, judgement.policy_version);
+        let reason = "a grant released the call that waited for it";
+        if let Err(error) = self.desk.supersede(id, version, reason).await {
+            let error = &error as &dyn std::error::Error;
+            warn!(error, %id, "an approval that nobody waits for any more was not ended");
+        }
     }
 
     async fn use_up(

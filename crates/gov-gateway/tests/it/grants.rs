@@ -237,6 +237,40 @@ async fn who_decided_or_owns_the_agent_or_runs_the_server_ends_a_grant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_waits_for_people_is_released_by_a_grant_and_nobody_is_asked_any_more() {
+    let it = Deciding::start("").await;
+    let asked = json!({"service": "shop", "hosts": 1});
+    let held = deploy(&it, &asked).await;
+    let waiting = held["approval"]["id"].as_str().unwrap().to_owned();
+    let mut named: Value = serde_json::from_str(&check(&asked)).unwrap();
+    named["approval_id"] = json!(waiting);
+    let named = named.to_string();
+    let json = it.it.check(&named).await.json();
+    assert_eq!(json["approval"]["id"], json!(waiting), "{json}");
+
+    let id = granted(&it, &terms()).await;
+    let first = it.check_under("k1", &named).await.json();
+    assert_eq!((&first["decision"], &first["approval"]["id"]), (&json!("allow"), &json!(id)));
+    assert_eq!(it.check_under("k1", &named).await.json(), first, "the answer was lost");
+    assert_eq!(it.approval(&waiting).await["status"], "cancelled");
+    let json = it.check_under("k2", &named).await.json();
+    assert_eq!(json["rule_id"], "approval-cancelled", "the call has been made: {json}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_grant_is_asked_for_while_everything_is_halted() {
+    let it = Deciding::start("").await;
+    let reason = r#"{"reason":"smoke in rack 4"}"#;
+    it.it.post("/v1/halt", &it.it.admin, reason).await;
+    let (status, code, _, json) = ask(&it, &it.it.agent, &terms()).await.problem();
+    assert_eq!((status, &*code), (409, "conflict"), "{json}");
+    assert!(json["detail"].as_str().unwrap().contains("smoke in rack 4"), "{json}");
+    assert_eq!(grants(&it, &it.ann, "").await, Vec::<Value>::new());
+    it.it.post("/v1/resume", &it.it.admin, reason).await;
+    assert_eq!(ask(&it, &it.it.agent, &terms()).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_in_the_reason_for_a_grant_is_redacted() {
     let it = Deciding::start("").await;
     let mut wanted = terms();

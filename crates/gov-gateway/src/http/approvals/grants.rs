@@ -85,6 +85,7 @@ impl From<GrantError> for Problem {
                 let argument = gov_core::text::escape(&argument);
                 Self::bad_field(format!("arguments.{argument}"), detail)
             }
+            GrantError::Halted(_) => Self::new(Code::Conflict, detail),
             GrantError::Desk(error) => error.into(),
         }
     }
