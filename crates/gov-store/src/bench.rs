@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use metrics_util::debugging::{DebugValue, Snapshotter};
 
+pub mod far;
+
 /// What a bench is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Bench {

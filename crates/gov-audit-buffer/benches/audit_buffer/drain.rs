@@ -14,10 +14,10 @@ use gov_audit_buffer::{
     },
 };
 use gov_core::SystemClock;
-use gov_store::bench::{Bench, Goal, Line};
+use gov_store::bench::{Bench, Goal, Line, far};
 use tokio::runtime::Runtime;
 
-use super::{appends::appends, events::events, far};
+use super::{appends::appends, events::events};
 
 /// Events a second to a server as it comes and to one that syncs each write, on this machine and
 /// over a network.
@@ -55,7 +55,7 @@ async fn reached(server: &TestServer, delay: Duration) -> String {
     if delay.is_zero() {
         return server.url();
     }
-    format!("nats://127.0.0.1:{}", far::before(server.port(), delay).await)
+    format!("nats://127.0.0.1:{}", far::before(server.port(), delay).await.unwrap())
 }
 
 async fn drained(url: &str, count: u32, payload: usize) -> f64 {

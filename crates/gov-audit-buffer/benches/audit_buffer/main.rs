@@ -13,7 +13,6 @@ mod appends;
 mod depth;
 mod drain;
 mod events;
-mod far;
 mod naive;
 
 use gov_store::bench::Bench;

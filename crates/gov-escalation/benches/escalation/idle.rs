@@ -15,12 +15,15 @@ use gov_escalation::{
         sqlite::SqliteApprovalStore,
     },
 };
-use gov_store::fresh_database::SqliteFile;
+use gov_store::{
+    bench::{Goal, Line},
+    fresh_database::SqliteFile,
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::counting::Counting;
-use super::{Settings, ours, round, say};
+use super::{Settings, ours};
 
 mod counting;
 
@@ -59,21 +62,22 @@ pub(crate) async fn statements_per_second(settings: &Settings, file: &SqliteFile
     while counting.watch.asked() < 2 {
         tokio::task::yield_now().await;
     }
-    let span = if settings.once { Duration::from_secs(1) } else { SPAN };
+    let span = if settings.bench.once { Duration::from_secs(1) } else { SPAN };
     let (started, before) = (Instant::now(), counting.watch.asked());
     clock.sleep_until(clock.now() + span).await;
     let asked = counting.watch.asked() - before;
     let rate = f64::from(asked) / started.elapsed().as_secs_f64();
     shutdown.cancel();
     running.join_all().await;
-    let met = (!settings.once).then_some(rate <= 0.2);
-    say(&serde_json::json!({
-        "bench": "escalation",
-        "case": format!(
-            "{} timers armed and none due: what scheduler, sender and auditor ask together",
+    settings.bench.print(&Line {
+        case: format!(
+            "{} timers armed and none due: what scheduler, sender and auditor ask together, beside \
+             one in 5 s",
             settings.armed
         ),
-        "ours": round(rate), "baseline": null, "unit": "calls/s", "ratio": null,
-        "goal": "<=0.2", "met": met,
-    }));
+        ours: rate,
+        baseline: 0.2,
+        unit: "calls/s",
+        goal: Goal::AtMost(1.0),
+    });
 }

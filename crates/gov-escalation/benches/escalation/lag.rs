@@ -16,13 +16,14 @@ use gov_escalation::{
     },
 };
 use gov_store::{
+    bench::{Goal, Line},
     fresh_database,
     sqlite::{Database, DatabaseOptions},
 };
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use super::{Settings, ours, round, say};
+use super::{Settings, ours};
 
 /// One is due in so long a time.
 const APART: Duration = Duration::from_millis(2);
@@ -35,11 +36,11 @@ pub(crate) async fn under_load(settings: &Settings) {
     let file = fresh_database::sqlite(&[&COMPONENT]);
     let store = store_of(&file.database);
     let clock = SystemClock;
-    let timers = if settings.once { 100 } else { 5_000 };
+    let timers = if settings.bench.once { 100 } else { 5_000 };
     let commit = median_commit(&store).await;
 
     // They are armed in the time in which the first of them waits.
-    let wait = Duration::from_secs(if settings.once { 1 } else { 10 });
+    let wait = Duration::from_secs(if settings.bench.once { 1 } else { 10 });
     let begin = clock.now();
     let mut due = BTreeMap::new();
     let requests = (0..timers).map(|number| {
@@ -67,17 +68,18 @@ pub(crate) async fn under_load(settings: &Settings) {
     let at = |share: usize| millis(lags[(lags.len() - 1) * share / 100]);
     let (p50, p99, bound) = (at(50), at(99), 25.0 + 3.0 * millis(commit));
     let case = format!(
-        "lag of {timers} timers, 500/s, beside {written} other commits; a commit alone takes \
-         {} ms; p50 {} ms; histogram {}",
-        round(millis(commit)),
-        round(p50),
+        "lag of {timers} timers, 500/s, beside {written} other commits, beside 25 ms and three \
+         commits; one alone takes {:.3} ms; p50 {p50:.3} ms; histogram {}",
+        millis(commit),
         histogram(&lags)
     );
-    say(&serde_json::json!({
-        "bench": "escalation", "case": case, "ours": round(p99), "baseline": round(bound),
-        "unit": "ms at p99", "ratio": round(p99 / bound), "goal": "<=25 ms + 3 commits",
-        "met": (!settings.once).then_some(p99 <= bound),
-    }));
+    settings.bench.print(&Line {
+        case,
+        ours: p99,
+        baseline: bound,
+        unit: "ms at p99",
+        goal: Goal::AtMost(1.0),
+    });
 }
 
 /// From opening the file, in which all are overdue, to the first one that is fired and kept.
@@ -99,12 +101,16 @@ pub(crate) async fn first_fire(settings: &Settings) {
     shutdown.cancel();
     running.await.unwrap();
     database.close().await;
-    say(&serde_json::json!({
-        "bench": "escalation",
-        "case": format!("{} overdue at the start: open to first fire", settings.armed),
-        "ours": round(took.as_secs_f64()), "baseline": null, "unit": "s", "ratio": null,
-        "goal": "<=1", "met": (!settings.once).then_some(took <= Duration::from_secs(1)),
-    }));
+    settings.bench.print(&Line {
+        case: format!(
+            "{} overdue at the start: open to first fire, beside one second",
+            settings.armed
+        ),
+        ours: took.as_secs_f64(),
+        baseline: 1.0,
+        unit: "s",
+        goal: Goal::AtMost(1.0),
+    });
 }
 
 fn store_of(database: &Database) -> Arc<dyn Backend> {

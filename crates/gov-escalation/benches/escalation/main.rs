@@ -15,17 +15,20 @@ mod lag;
 mod naive;
 mod ours;
 
-use std::io::Write as _;
+use std::time::Duration;
 
 use gov_escalation::store::{postgres, sqlite};
-use gov_store::fresh_database;
+use gov_store::{
+    bench::{Bench, Goal, Line},
+    fresh_database,
+};
 use metrics_util::debugging::DebuggingRecorder;
 
 /// At most so many timers a transaction.
 const BATCH: u32 = 500;
 
 struct Settings {
-    once: bool,
+    bench: Bench,
     /// How many timers are due at once.
     timers: u32,
     /// How many are there where only a few of them matter.
@@ -42,7 +45,6 @@ struct Run {
 
 impl Settings {
     fn print(&self, database: &str, ours: &Run, naive: &Run) {
-        let ratio = ours.timers_per_second / naive.timers_per_second;
         let syncs = |run: &Run| run.fsyncs.map_or_else(|| "?".to_owned(), |it| it.to_string());
         let case = format!(
             "{} timers due at once on {database}: {} commits, {} fsyncs; the naive way {} and {}",
@@ -52,27 +54,20 @@ impl Settings {
             naive.commits,
             syncs(naive)
         );
-        let met = (!self.once).then_some(ratio >= 20.0);
-        say(&serde_json::json!({
-            "bench": "escalation", "case": case, "ours": round(ours.timers_per_second),
-            "baseline": round(naive.timers_per_second), "unit": "timers/s", "ratio": round(ratio),
-            "goal": ">=20", "met": met,
-        }));
+        self.bench.print(&Line {
+            case,
+            ours: ours.timers_per_second,
+            baseline: naive.timers_per_second,
+            unit: "timers/s",
+            goal: Goal::AtLeast(20.0),
+        });
     }
 }
 
-fn say(line: &serde_json::Value) {
-    std::io::stdout().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
 fn main() {
-    let once = std::env::args().any(|it| it == "--once");
-    let (timers, armed) = if once { (1_000, 1_000) } else { (10_000, 100_000) };
-    let settings = Settings { once, timers, armed };
+    let bench = Bench::from_arguments("escalation");
+    let (timers, armed) = if bench.once { (1_000, 1_000) } else { (10_000, 100_000) };
+    let settings = Settings { bench, timers, armed };
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
     metrics::set_global_recorder(recorder).unwrap();
@@ -80,15 +75,22 @@ fn main() {
     let naive = naive::on_sqlite(settings.timers);
     let ours = runtime.block_on(ours::on_sqlite(settings.timers, &snapshots));
     settings.print("SQLite, synchronous=FULL", &ours, &naive);
-    runtime.block_on(async {
-        let Some(pool) = fresh_database::postgres(&[&postgres::COMPONENT]).await else { return };
-        let (pool, durability) = ours::with_indexes(pool).await;
-        let naive = naive::on_postgres(&pool, settings.timers).await;
-        let ours = ours::on_postgres(&pool, settings.timers).await;
-        settings.print(&format!("PostgreSQL, {durability}"), &ours, &naive);
-    });
+    for (place, delay) in [("loopback", Duration::ZERO), ("1 ms away", Duration::from_millis(1))] {
+        runtime.block_on(on_postgres(&settings, place, delay));
+    }
     let file = fresh_database::sqlite(&[&sqlite::COMPONENT]);
     runtime.block_on(lag::under_load(&settings));
     runtime.block_on(lag::first_fire(&settings));
     runtime.block_on(idle::statements_per_second(&settings, &file));
+}
+
+/// As far away as the network says; the naive way, for which each statement is a round trip, has a
+/// tenth of the timers there.
+async fn on_postgres(settings: &Settings, place: &str, delay: Duration) {
+    let Some(pool) = fresh_database::postgres(&[&postgres::COMPONENT]).await else { return };
+    let (pool, durability) = ours::as_a_server(pool, delay).await;
+    let singles = if delay.is_zero() { settings.timers } else { settings.timers / 10 };
+    let naive = naive::on_postgres(&pool, singles).await;
+    let ours = ours::on_postgres(&pool, settings.timers).await;
+    settings.print(&format!("PostgreSQL, {place}, {durability}"), &ours, &naive);
 }

@@ -1,6 +1,9 @@
 //! Our way: batches.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use gov_core::{Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
@@ -12,7 +15,10 @@ use gov_escalation::{
         sqlite::{self, SqliteApprovalStore},
     },
 };
-use gov_store::{bench::fsyncs, fresh_database};
+use gov_store::{
+    bench::{far, fsyncs},
+    fresh_database,
+};
 use metrics_util::debugging::Snapshotter;
 use sqlx::{PgPool, Row as _, postgres::PgConnectOptions};
 use tokio::task::JoinSet;
@@ -39,8 +45,8 @@ pub(crate) async fn on_postgres(pool: &PgPool, timers: u32) -> Run {
     fire(&*store, timers).await
 }
 
-/// The same database, as a server opens it, and how durable it is.
-pub(crate) async fn with_indexes(pool: PgPool) -> (PgPool, String) {
+/// The same database, as a server opens it that is so far away from it, and how durable it is.
+pub(crate) async fn as_a_server(pool: PgPool, delay: Duration) -> (PgPool, String) {
     let sql = "select current_database(), current_setting('fsync'),
                current_setting('synchronous_commit')";
     let row = sqlx::query(sql).fetch_one(&pool).await.unwrap();
@@ -50,7 +56,9 @@ pub(crate) async fn with_indexes(pool: PgPool) -> (PgPool, String) {
         row.get::<String, _>(2)
     );
     let server: PgConnectOptions = std::env::var("GOV_TEST_POSTGRES_URL").unwrap().parse().unwrap();
-    let options = server.database(row.get(0));
+    let port = server.get_port();
+    let port = if delay.is_zero() { port } else { far::before(port, delay).await.unwrap() };
+    let options = server.database(row.get(0)).port(port);
     (PgPool::connect_with(options).await.unwrap(), durability)
 }
 
