@@ -177,6 +177,56 @@ fn a_person_whose_answer_is_not_enough_sees_who_is_still_needed() {
 }
 
 #[test]
+fn a_person_edits_a_request_and_approves_what_they_made_of_it() {
+    let place = Place::new();
+    let Some(mut browser) = Browser::start(&place) else { return };
+    let it = stage(&place);
+    let (push, mine) = ("git push --force origin main", "git push --force origin mine");
+    let windows = [Browser::open_without_scripts, Browser::open, Browser::open_dark];
+    for (open, scripts) in windows.into_iter().zip([false, true, true]) {
+        let asked = it.ask(push);
+        open(&mut browser);
+        it.log_in(&mut browser);
+        // The link leads into the form, which is closed for whoever only answers.
+        browser.click(&format!("{} .edit a", card(&asked)));
+        browser.see(&format!("textarea.json:has-text('{push}')"));
+        assert_eq!(browser.count(".decide:visible"), 0, "what is edited is not approved as it was");
+        browser.click("textarea.json");
+        browser.press("Control+a");
+        browser.type_text("{\"kind\": \"bash\",\n\"command\": ");
+        browser.click(".edit button");
+        let told = browser.see(".edit .message");
+        assert!(told.starts_with("Your edit does not count: the action cannot be read"), "{told}");
+        assert_eq!(browser.focused(), format!("textarea e-{asked}"));
+        if scripts {
+            browser.is_accessible();
+        }
+        // What was typed is still there, to go on with.
+        browser.press("Control+End");
+        browser.type_text(&format!("{mine:?}, \"cwd\": \"/home/me/shop\"}}"));
+        browser.press("Tab");
+        browser.type_text("only your own branch");
+        browser.press("Tab");
+        assert_eq!(browser.focused(), "button Approve as edited");
+        browser.press("Enter");
+        let told = browser.see(".message.yes");
+        assert!(told.starts_with("Edited; the original is cancelled. Approved by Ann: "), "{told}");
+        if scripts {
+            browser.is_accessible();
+        }
+        browser.click(".message a");
+        let new = browser.path().split_off("/approvals/".len());
+        assert!(browser.see(".card").contains(mine) && new != asked);
+        assert_eq!(it.use_up(push, &asked).1, "approval-cancelled");
+        assert_eq!(it.use_up(mine, &new).0, "allow");
+        browser.goto(&it.server.url());
+        browser.click(".masthead button");
+        let problems = browser.problems();
+        assert!(problems.iter().all(|it| it.contains("a status of 422")), "{problems:?}");
+    }
+}
+
+#[test]
 fn everything_works_where_no_script_runs() {
     let place = Place::new();
     let Some(mut browser) = Browser::start(&place) else { return };

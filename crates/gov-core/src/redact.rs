@@ -79,6 +79,18 @@ impl Redactor {
     }
 }
 
+/// Whether a text in `value` holds the fingerprint of a secret in its place: then `value` is not
+/// what somebody once sent, and cannot be made into that again.
+#[must_use]
+pub fn holds_fingerprint(value: &Value) -> bool {
+    match value {
+        Value::String(text) => FINGERPRINT.is_match(text),
+        Value::Array(list) => list.iter().any(holds_fingerprint),
+        Value::Object(map) => map.values().any(holds_fingerprint),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// Without the key.
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,6 +138,11 @@ static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
     ];
     // The expression is constant; the test below compiles it.
     Regex::new(&shapes.join("|")).unwrap_or_else(|_| unreachable_shape())
+});
+
+/// What [`Redactor::fingerprint`] gives.
+static FINGERPRINT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\[redacted:[0-9a-f]{12}\]").unwrap_or_else(|_| unreachable_shape())
 });
 
 /// Redacts everything rather than nothing, should the constant expression ever be wrong.
@@ -197,6 +214,21 @@ mod tests {
         assert_eq!(a.fingerprint("s"), a.fingerprint("s"));
         assert_ne!(a.fingerprint("s"), a.fingerprint("t"));
         assert_ne!(a.fingerprint("s"), b.fingerprint("s"));
+    }
+
+    #[test]
+    fn what_was_redacted_is_told_from_what_was_not() {
+        let key = Redactor::new([1; 32]);
+        for mut value in [
+            json!("curl -H 'Authorization: Bearer abcdef123456'"),
+            json!({"list": [1, {"password": 7}]}),
+        ] {
+            assert!(!holds_fingerprint(&value), "{value}");
+            key.redact(&mut value);
+            assert!(holds_fingerprint(&value), "{value}");
+        }
+        let plain = json!({"a": ["[redacted:]", "[redacted:0123456789AB]", null, true, 1]});
+        assert!(!holds_fingerprint(&plain));
     }
 
     #[test]

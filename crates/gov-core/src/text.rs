@@ -9,17 +9,40 @@ use std::{borrow::Cow, fmt::Write as _};
 /// text is for people, not for reading back.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_deceptive) {
+    // Writing to a `String` cannot fail.
+    spelled(text, is_deceptive, |it, escaped| _ = write!(escaped, "{}", it.escape_unicode()))
+}
+
+/// Escapes the same in a JSON text as JSON spells it, `\u202e` (RFC 8259 §7), so that it is for
+/// reading back: to the same value, for JSON has such characters in its strings only.
+///
+/// Line feeds, carriage returns and tabs stay: they lay the text out, and in a string of JSON they
+/// are spelled already.
+#[must_use]
+pub fn escape_json(text: &str) -> Cow<'_, str> {
+    let lays_out = |it| matches!(it, '\n' | '\r' | '\t');
+    spelled(
+        text,
+        |it| is_deceptive(it) && !lays_out(it),
+        |it, escaped| {
+            for unit in it.encode_utf16(&mut [0; 2]) {
+                _ = write!(escaped, "\\u{unit:04x}");
+            }
+        },
+    )
+}
+
+fn spelled(
+    text: &str,
+    is_spelled: impl Fn(char) -> bool,
+    spell: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
+    if !text.chars().any(&is_spelled) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
     for it in text.chars() {
-        if is_deceptive(it) {
-            // Writing to a `String` cannot fail.
-            let _ = write!(escaped, "{}", it.escape_unicode());
-        } else {
-            escaped.push(it);
-        }
+        if is_spelled(it) { spell(it, &mut escaped) } else { escaped.push(it) }
     }
     Cow::Owned(escaped)
 }
@@ -40,6 +63,18 @@ mod tests {
     #[test]
     fn plain_text_is_not_copied() {
         assert!(matches!(escape("rm -rf \"/tmp/ü\" \\ 漢字"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_without_what_deceives_reads_back_as_the_same_value() {
+        let text = "a\r\n\t\"\\\u{0}\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{200b}\u{feff}\u{e0041}漢字";
+        let value = serde_json::json!({ text: [text] });
+        let json = serde_json::to_string_pretty(&value).unwrap();
+        let escaped = escape_json(&json);
+        assert!(escaped.contains("\\u202e") && escaped.contains("\\udb40\\udc41漢字"), "{escaped}");
+        assert!(!escaped.chars().any(|it| it != '\n' && is_deceptive(it)), "{escaped}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
+        assert!(matches!(escape_json("{\r\n\t\"ü\": 1}"), Cow::Borrowed(_)), "only its layout");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub mod action;
 pub mod assets;
 pub mod card;
+pub mod edit;
 pub mod live;
 pub mod log_status;
 pub mod row;

@@ -1,6 +1,9 @@
 //! A person changes what is asked for: the policy is asked about what they make of it.
 
-use gov_core::{ActionDigest, AgentAction, ApprovalId, Decision, RuleId};
+use gov_core::{
+    ActionDigest, AgentAction, ApprovalId, Decision, RuleId, canonical::CanonicalError,
+    redact::holds_fingerprint,
+};
 use gov_escalation::approval::{Approval, ApprovalRequest, Decider};
 use serde_json::Value;
 
@@ -35,9 +38,15 @@ pub enum EditError {
         /// Why, in its words.
         reason: String,
     },
+    /// A part of it stands for what was redacted, so that no agent asks for that: write it whole.
+    #[error(
+        "`{0}` holds `[redacted:…]` where something was redacted, so it would fit nothing that the \
+         agent asks for: give the whole `{0}`, or leave that part out"
+    )]
+    Redacted(&'static str),
     /// The edited action has no digest: it is none that an agent could ask about.
     #[error("the edited action has no canonical form")]
-    NotCanonical(#[from] gov_core::canonical::CanonicalError),
+    NotCanonical(#[from] CanonicalError),
     /// The edit does not count, or is not kept.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -98,6 +107,9 @@ impl Gate {
             }
             _ => (old.rule_id.clone(), old.reason.clone(), old.chain.clone()),
         };
+        if let Some(part) = redacted(check)? {
+            return Err(EditError::Redacted(part));
+        }
         Ok(ApprovalRequest {
             digest: content::digest(check, chain.bind_session)?,
             agent_id: check.agent_id.clone(),
@@ -115,6 +127,14 @@ impl Gate {
             edited_from: None,
         })
     }
+}
+
+/// The part of an edited request that is not what an agent could ask for.
+fn redacted(check: &CheckRequest) -> Result<Option<&'static str>, CanonicalError> {
+    if holds_fingerprint(&serde_json::to_value(&check.action)?) {
+        return Ok(Some("action"));
+    }
+    Ok(check.context.as_ref().filter(|it| holds_fingerprint(it)).map(|_| "context"))
 }
 
 /// What an agent is told that names a request which somebody has edited.

@@ -27,7 +27,7 @@ use crate::{
 mod bulk;
 mod cancel;
 mod decision;
-mod edit;
+pub(super) mod edit;
 pub(super) mod grants;
 mod question;
 pub(super) mod set_aside;

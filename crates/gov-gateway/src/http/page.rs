@@ -25,6 +25,7 @@ use crate::page::{
 mod approval;
 mod assets;
 mod cookie;
+mod edit;
 mod form;
 mod home;
 mod login;
@@ -33,6 +34,9 @@ mod view;
 
 /// The largest form, in bytes: a comment is the longest thing in one.
 const MAX_FORM_BYTES: usize = 16 * 1024;
+
+/// The largest form that holds an action, in bytes: as much as the API takes.
+const MAX_EDIT_BYTES: usize = super::body::MAX_BYTES;
 
 /// What a page may load and do: its own sheet and script, its own forms; nothing inline, nothing
 /// from elsewhere, in nobody's frame.
@@ -48,6 +52,10 @@ pub(super) fn routes() -> Router<Arc<Parts>> {
         .route("/logout", post(login::log_out))
         .route("/approvals/{id}", get(approval::show))
         .route("/approvals/{id}/decision", post(approval::decide))
+        .route(
+            "/approvals/{id}/edit",
+            post(edit::edit).layer(DefaultBodyLimit::max(MAX_EDIT_BYTES)),
+        )
         .route("/assets/{name}", get(assets::asset))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
 }

@@ -154,6 +154,18 @@ impl Problem {
         Self::new(Code::Timeout, format!("no answer within `server.request_timeout` = {limit}"))
     }
 
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.code.parts().1
+    }
+
+    /// What is wrong, and the way out.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Names the field concerned.
     #[must_use]
     pub fn with_field(self, field: impl Into<String>) -> Self {
@@ -245,7 +257,7 @@ impl Serialize for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (_, status, _) = self.code.parts();
+        let status = self.status();
         // A struct of texts and numbers always serialises.
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));

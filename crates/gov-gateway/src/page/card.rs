@@ -5,6 +5,7 @@ use gov_escalation::approval::{Approval, Status, Verdict};
 
 use super::{
     action::{self, ActionView},
+    edit::Editing,
     shown::{Block, Shown},
     time::{self, TimeView},
 };
@@ -37,9 +38,10 @@ pub struct Card {
     pub approved: Option<Shown>,
     /// How far that is, where one answer is not enough: `1 of 2; still needed: 1 of security`.
     pub needed: Option<Shown>,
-    /// The agent's team and session, what it was edited from and into, and how many calls of a grant
-    /// are left: where it has them.
+    /// The agent's team and session, and how many calls of a grant are left: where it has them.
     pub facts: Vec<(&'static str, Shown)>,
+    /// The ids of what it was edited from and into, where it was.
+    pub edits: Vec<(&'static str, String)>,
     /// When it was asked for.
     pub submitted: TimeView,
     /// When nobody has answered in time; `None` for one that waits without a clock.
@@ -48,6 +50,8 @@ pub struct Card {
     pub digest: String,
     /// What the person before the page may do.
     pub may: May,
+    /// What they may make of it.
+    pub edit: Editing,
 }
 
 /// How bad it could be.
@@ -92,11 +96,10 @@ impl Card {
         let rung = approval.chain().rung(approval.rung);
         let facts = [
             ("team", request.team_id.as_ref().map(|it| Shown::line(it.as_str()))),
-            ("edited from", request.edited_from.map(|it| Shown::line(&it.to_string()))),
-            ("edited into", approval.edited_into.map(|it| Shown::line(&it.to_string()))),
             ("calls left", approval.calls_left.map(|it| Shown::line(&it.to_string()))),
             ("session", request.session_id.as_ref().map(|it| Shown::line(it.as_str()))),
         ];
+        let edits = [("edited from", request.edited_from), ("edited into", approval.edited_into)];
         Self {
             id: approval.id.to_string(),
             agent: Shown::line(request.agent_id.as_str()),
@@ -111,6 +114,10 @@ impl Card {
             approved: approved(approval, &name_of),
             needed: needed(approval, &name_of),
             facts: facts.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
+            edits: edits
+                .into_iter()
+                .filter_map(|(name, it)| Some((name, it?.to_string())))
+                .collect(),
             submitted: approval.submitted_at.into(),
             expires: approval.expires_at.filter(|_| approval.status == Status::Pending).map(|at| {
                 Expiry {
@@ -119,6 +126,7 @@ impl Card {
                 }
             }),
             digest: request.digest.to_string(),
+            edit: Editing::of(approval, &may),
             may,
         }
     }
@@ -136,6 +144,7 @@ impl Card {
     pub fn listed(mut self) -> Self {
         self.action.main = self.action.main.listed();
         self.whole = self.whole.listed();
+        self.edit = self.edit.listed();
         self
     }
 }

@@ -19,7 +19,7 @@ const LISTED_CHARS: usize = 16 * 1024;
 /// Up to how many characters a title has.
 const TITLE_CHARS: usize = 160;
 
-/// One line, in which nothing can hide, reorder or steer.
+/// Text in which nothing can hide, reorder or steer: one line, where it is not said otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shown(String);
 
@@ -37,6 +37,25 @@ impl Shown {
             Some((end, _)) => Self::line(&format!("{}…", text.get(..end).unwrap_or_default())),
             None => Self::line(text),
         }
+    }
+
+    /// The whole text with its line breaks.
+    #[must_use]
+    pub fn lines(text: &str) -> Self {
+        let lines: Vec<_> = text.split('\n').map(text::escape).collect();
+        Self(lines.join("\n"))
+    }
+
+    /// A text of JSON, to be read back as the same value; its layout stays.
+    #[must_use]
+    pub fn json(text: &str) -> Self {
+        Self(text::escape_json(text).into_owned())
+    }
+
+    /// As it is shown.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether there is nothing to show.
@@ -78,12 +97,12 @@ impl Block {
     pub fn of(text: &str) -> Self {
         let (lines, characters) = (text.split('\n').count(), text.chars().count());
         if lines <= HEAD_LINES && characters <= HEAD_CHARS {
-            return Self { head: lines_of(text), rest: None };
+            return Self { head: Shown::lines(text), rest: None };
         }
         let begin: String = text.chars().take(HEAD_CHARS).collect();
         let begin: Vec<_> = begin.split('\n').take(HEAD_LINES).collect();
-        let rest = Rest { whole: Some(lines_of(text)), lines, characters };
-        Self { head: lines_of(&begin.join("\n")), rest: Some(rest) }
+        let rest = Rest { whole: Some(Shown::lines(text)), lines, characters };
+        Self { head: Shown::lines(&begin.join("\n")), rest: Some(rest) }
     }
 
     /// The block as it may stand in a list: one of very many characters without all of them.
@@ -95,11 +114,6 @@ impl Block {
         };
         Self { rest: self.rest.map(short), ..self }
     }
-}
-
-fn lines_of(text: &str) -> Shown {
-    let lines: Vec<_> = text.split('\n').map(text::escape).collect();
-    Shown(lines.join("\n"))
 }
 
 #[cfg(test)]

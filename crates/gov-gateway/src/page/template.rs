@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::{
     card::{Card, May},
+    edit::Editing,
     live::{Listed, Live},
     shown::Shown,
 };
@@ -80,6 +81,8 @@ pub struct Done {
     pub tone: &'static str,
     /// In a sentence.
     pub text: Shown,
+    /// The path of the request that it was edited into.
+    pub edited: Option<String>,
 }
 
 #[cfg(test)]

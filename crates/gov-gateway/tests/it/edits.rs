@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// What Ann makes of it; the starter policy asks about that too.
-const SMALLER: &str = "git push --force origin mine";
+pub(crate) const SMALLER: &str = "git push --force origin mine";
 
-fn bash(command: &str) -> Value {
+pub(crate) fn bash(command: &str) -> Value {
     json!({"kind": "bash", "command": command, "cwd": "/home/me/p"})
 }
 
@@ -169,4 +169,28 @@ async fn who_could_not_approve_edits_nothing() {
     let (status, code, field, json) = edit(&it, &id, &it.bob, &body).await.problem();
     assert_eq!((status, &*code, &*field), (403, "forbidden", "person"), "{json}");
     assert_eq!(it.approval(&id).await["status"], "pending");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_redacted_is_not_taken_for_the_original() {
+    let it = Deciding::start("").await;
+    let (secret, about) = ("git push --force https://me:hunter22@host/x", json!({"token": "t0"}));
+    for (command, context, field) in [(secret, json!(null), "action"), (ASKED, about, "context")] {
+        let ask = json!({"agent_id": AGENT, "action": bash(command), "context": context});
+        let json = it.it.check(&ask.to_string()).await.json();
+        let id = json["approval"]["id"].as_str().unwrap();
+        let before = it.approval(id).await;
+        let mut action = before["action"].clone();
+        action["cwd"] = json!("/tmp");
+        let mut body = seen(&it, id, &action).await;
+        let (status, _, named, problem) = edit(&it, id, &it.ann, &body).await.problem();
+        assert_eq!((status, &*named), (422, field), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("was redacted"), "{problem}");
+        assert_eq!(it.approval(id).await, before, "nothing has changed");
+        body["action"] = bash("git push --force origin whole");
+        body["context"] = json!(null);
+        assert_eq!(edit(&it, id, &it.ann, &body).await.status, 201, "{field}, given whole");
+        let body = json!({"agent_id": AGENT, "action": bash("git push --force origin whole")});
+        assert_eq!(it.it.check(&body.to_string()).await.json()["decision"], "allow");
+    }
 }

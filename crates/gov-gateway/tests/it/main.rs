@@ -40,6 +40,8 @@ mod many_commands;
 mod notify_door;
 mod page;
 mod page_answers;
+mod page_edits;
+mod page_edits_refused;
 mod people_commands;
 mod people_door;
 mod policies;

@@ -10,30 +10,34 @@ use crate::{
 };
 
 /// A form as the page of a request makes it.
-struct Form {
-    path: String,
-    csrf: String,
-    digest: String,
+pub(crate) struct Form {
+    pub(crate) path: String,
+    pub(crate) csrf: String,
+    pub(crate) digest: String,
 }
 
 impl Form {
-    /// What an approver's page of this approval holds.
+    /// The form for an answer on an approver's page of this approval.
     async fn of(browser: &Browser<'_>, id: &str) -> Self {
-        let page = browser.get(&format!("/approvals/{id}")).await.body;
-        let path = format!("/approvals/{id}/decision");
+        Self::on(&browser.get(&format!("/approvals/{id}")).await.body, id, "decision")
+    }
+
+    /// What the form for `what` on a page of this approval holds.
+    pub(crate) fn on(page: &str, id: &str, what: &str) -> Self {
+        let path = format!("/approvals/{id}/{what}");
         assert!(page.contains(&format!(r#"action="{path}""#)), "no form: {page}");
         let form = page.split(&path).nth(1).unwrap();
         Self { csrf: field(form, "csrf"), digest: field(form, "digest"), path }
     }
 
     async fn send(&self, browser: &Browser<'_>, decision: &str, comment: &str) -> Reply {
-        let fields = [
-            ("csrf", &*self.csrf),
-            ("digest", &*self.digest),
-            ("decision", decision),
-            ("comment", comment),
-        ];
-        browser.post(&self.path, &fields).await
+        self.send_with(browser, &[("decision", decision), ("comment", comment)]).await
+    }
+
+    /// Sends it with these fields too.
+    pub(crate) async fn send_with(&self, browser: &Browser<'_>, more: &[(&str, &str)]) -> Reply {
+        let own = [("csrf", &*self.csrf), ("digest", &*self.digest)];
+        browser.post(&self.path, &[&own[..], more].concat()).await
     }
 }
 

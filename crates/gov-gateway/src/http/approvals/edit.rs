@@ -10,7 +10,7 @@ use axum::{
 };
 use gov_core::json;
 use gov_escalation::approval::Decider;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     decision::{comment, digest, nothing_else},
@@ -31,18 +31,23 @@ pub(in crate::http) async fn edit(
 ) -> Result<(StatusCode, Json<Decided>), Problem> {
     let person_id = person(&parts, &headers)?;
     let id = parse(&id)?;
-    let wanted = read(&body::read(&headers, body).await?)?;
+    let wanted = parse_body(&body::read(&headers, body).await?)?;
     let approval = parts.desk.find(id).await?.ok_or_else(|| unknown(id))?;
     let edited = parts.gate.edit(&approval, wanted, Decider { person_id }).await?;
     Ok((StatusCode::CREATED, kept(&parts, edited).await?))
 }
 
 /// Reads `{"digest", "action", "context"?, "comment"?}`.
-fn read(body: &[u8]) -> Result<EditRequest, Problem> {
-    let Value::Object(mut fields) = json::parse_value(body)? else {
+fn parse_body(body: &[u8]) -> Result<EditRequest, Problem> {
+    let Value::Object(fields) = json::parse_value(body)? else {
         let detail = "the body must be an object with `digest` and `action`";
         return Err(Problem::bad_field("body", detail));
     };
+    read(fields)
+}
+
+/// As from a body, of fields that are read already.
+pub(in crate::http) fn read(mut fields: Map<String, Value>) -> Result<EditRequest, Problem> {
     let digest = digest(&mut fields)?;
     let action = read_action(&mut fields)?;
     // An absent one is what the agent said, and a null one is none.
@@ -60,6 +65,7 @@ impl From<EditError> for Problem {
             EditError::Refused { rule_id, .. } => {
                 Self::bad_field("action", detail).with_received(rule_id)
             }
+            EditError::Redacted(part) => Self::bad_field(part, detail),
             EditError::Desk(error) => error.into(),
             EditError::NotCanonical(_) => Self::bad_field("action", detail),
         }

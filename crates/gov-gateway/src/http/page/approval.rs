@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use gov_core::{ActionDigest, ApprovalId, hex};
+use gov_core::{ActionDigest, ApprovalId, PersonId, hex};
 use gov_escalation::{
     approval::{Approval, Decider, Verdict},
     approvals::{DecideError, Decision},
@@ -19,8 +19,8 @@ use crate::{
     approvals::DeskError,
     identity::Scope,
     page::{
+        card::Card,
         session::{Use, Visitor},
-        shown::Shown,
         template::{ApprovalPage, Done},
     },
 };
@@ -43,7 +43,8 @@ pub(super) async fn show(
     let visitor = visitor(&parts, &headers, Use::Acts).ok_or(Refusal::LogIn)?;
     let approval = find(&parts, &id).await?;
     let outcome = outcome::of_answer(&parts, &approval, &visitor);
-    Ok(page(&parts, &visitor, &approval, StatusCode::OK, outcome))
+    let card = card(&parts, &visitor, &approval);
+    Ok(page(&parts, &visitor, card, StatusCode::OK, outcome))
 }
 
 /// Takes the visitor's answer, and goes back to the page. Who decides is the session's person.
@@ -57,14 +58,7 @@ pub(super) async fn decide(
     form: Result<Form<DecisionForm>, FormRejection>,
 ) -> Result<Response, Refusal> {
     let (form, _) = form::read(&headers, form)?;
-    let visitor = visitor(&parts, &headers, Use::Acts).ok_or(Refusal::LogIn)?;
-    form::prove(visitor.csrf, &form.csrf)?;
-    let token = &visitor.token;
-    let person_id =
-        token.person_id.filter(|_| token.scope == Scope::Approver).ok_or_else(|| {
-            let detail = "only an approver's session decides; log in with an approver's token";
-            Refusal::new(StatusCode::FORBIDDEN, "Not with this session", detail)
-        })?;
+    let (visitor, person_id) = decider(&parts, &headers, &form.csrf)?;
     let id = parse(&id)?;
     let decision = decision(&form).ok_or_else(|| {
         let detail = "the form is not as the page made it; open the page and try again";
@@ -74,22 +68,35 @@ pub(super) async fn decide(
         Ok(_) => Ok(see_other(&format!("/?done={id}"))),
         Err(DeskError::Decide(DecideError::Refused(refusal))) => {
             let approval = find(&parts, &id.to_string()).await?;
-            let text = format!("Your answer does not count: {refusal}. This is how it stands now.");
-            let done = Done { tone: "no", text: Shown::line(&text) };
-            let outcome = outcome::of(&parts, &approval);
-            let outcome = outcome.map_or(done.clone(), |it| it.after(&done));
-            Ok(page(&parts, &visitor, &approval, StatusCode::CONFLICT, Some(outcome)))
+            let told = format!("Your answer does not count: {refusal}.");
+            let outcome = outcome::of_refused(&parts, &approval, &told);
+            let card = card(&parts, &visitor, &approval);
+            Ok(page(&parts, &visitor, card, StatusCode::CONFLICT, Some(outcome)))
         }
         Err(error) => Err(not_decided(&error)),
     }
 }
 
+/// Who answers by a form of their own session's page, and as which person.
+pub(super) fn decider(
+    parts: &Parts,
+    headers: &HeaderMap,
+    csrf: &str,
+) -> Result<(Visitor, PersonId), Refusal> {
+    let visitor = visitor(parts, headers, Use::Acts).ok_or(Refusal::LogIn)?;
+    form::prove(visitor.csrf, csrf)?;
+    let person = visitor.token.person_id.filter(|_| visitor.token.scope == Scope::Approver);
+    let person = person.ok_or_else(|| {
+        let detail = "only an approver's session decides; log in with an approver's token";
+        Refusal::new(StatusCode::FORBIDDEN, "Not with this session", detail)
+    })?;
+    Ok((visitor, person))
+}
+
 fn decision(form: &DecisionForm) -> Option<Decision> {
     let verdict =
         [Verdict::Approve, Verdict::Reject].into_iter().find(|it| it.as_str() == form.decision)?;
-    // Forms send CR LF; what a person wrote ends in no line of its own.
-    let comment = form.comment.replace("\r\n", "\n");
-    let comment = Some(comment.trim().to_owned()).filter(|it| !it.is_empty());
+    let comment = Some(form::written(&form.comment)).filter(|it| !it.is_empty());
     Some(Decision { verdict, digest: ActionDigest::from_bytes(hex::parse(&form.digest)?), comment })
 }
 
@@ -97,24 +104,28 @@ fn parse(id: &str) -> Result<ApprovalId, Refusal> {
     id.parse().map_err(|_| no_such())
 }
 
-async fn find(parts: &Parts, id: &str) -> Result<Approval, Refusal> {
+pub(super) async fn find(parts: &Parts, id: &str) -> Result<Approval, Refusal> {
     match parts.page.desk.find(parse(id)?).await {
         Ok(found) => found.ok_or_else(no_such),
         Err(error) => Err(not_decided(&error)),
     }
 }
 
-fn page(
+pub(super) fn card(parts: &Parts, visitor: &Visitor, approval: &Approval) -> Card {
+    view::card(parts, approval, parts.clock.now(), visitor)
+}
+
+pub(super) fn page(
     parts: &Parts,
     visitor: &Visitor,
-    approval: &Approval,
+    card: Card,
     status: StatusCode,
     outcome: Option<Done>,
 ) -> Response {
     let page = ApprovalPage {
         visitor: view::visitor(parts, visitor),
         csrf: visitor.csrf.to_text(),
-        card: view::card(parts, approval, parts.clock.now(), visitor),
+        card,
         outcome,
     };
     html(status, &page)
@@ -124,7 +135,7 @@ fn no_such() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "No such request", "there is no request of this name")
 }
 
-fn not_decided(error: &DeskError) -> Refusal {
+pub(super) fn not_decided(error: &DeskError) -> Refusal {
     let (status, title) = match error {
         DeskError::Decide(DecideError::NotFound(_)) => return no_such(),
         DeskError::Decide(DecideError::NotAllowed { .. }) => {

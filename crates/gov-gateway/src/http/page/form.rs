@@ -38,8 +38,12 @@ pub(super) fn read<T>(
     match form {
         Ok(Form(fields)) => Ok((fields, carriage)),
         Err(rejection) => {
-            let detail = "the form is not as the page made it; open the page and try again";
-            Err(Refusal::new(rejection.status(), "The form cannot be read", detail))
+            let status = rejection.status();
+            let detail = match status {
+                StatusCode::PAYLOAD_TOO_LARGE => "the form holds more than the page takes",
+                _ => "the form is not as the page made it; open the page and try again",
+            };
+            Err(Refusal::new(status, "The form cannot be read", detail))
         }
     }
 }
@@ -55,6 +59,11 @@ pub(super) fn prove(csrf: Csrf, sent: &str) -> Result<(), Refusal> {
     }
     let detail = "the form belongs to another session; open the page and try again";
     Err(Refusal::new(StatusCode::FORBIDDEN, "Not from here", detail))
+}
+
+/// What a person wrote: forms send CR LF, and what is written ends in no line of its own.
+pub(super) fn written(text: &str) -> String {
+    text.replace("\r\n", "\n").trim().to_owned()
 }
 
 /// `None` if another page than one of ours may have sent it. A browser says who did by at least

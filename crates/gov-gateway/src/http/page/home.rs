@@ -45,5 +45,5 @@ async fn done(parts: &Parts, uri: &Uri, visitor: &Visitor) -> Option<Done> {
     let id: ApprovalId = query.iter().find(|(name, _)| name == "done")?.1.parse().ok()?;
     // If it cannot be read, the page below says so.
     let approval = parts.page.desk.find(id).await.ok()??;
-    outcome::of_answer(parts, &approval, visitor)
+    outcome::of_edit(parts, &approval, visitor)
 }

@@ -42,7 +42,8 @@ pub(super) fn of(parts: &Parts, approval: &Approval) -> Option<Done> {
             ("care", format!("Approved by {who}, and not used in time – {agent}: {title}"))
         }
     };
-    Some(Done { tone, text: Shown::line(&text) })
+    let edited = approval.edited_into.map(|it| format!("/approvals/{it}"));
+    Some(Done { tone, text: Shown::line(&text), edited })
 }
 
 /// What is said to a visitor who has answered, also where that settles nothing yet; else as [`of`].
@@ -56,12 +57,23 @@ pub(super) fn of_answer(parts: &Parts, approval: &Approval, visitor: &Visitor) -
     let agent = approval.request.agent_id.as_str();
     let title = row::title(approval);
     let text = format!("Your answer counts, {count}. Still needed: {missing} – {agent}: {title}");
-    Some(Done { tone: "yes", text: Shown::line(&text) })
+    Some(Done { tone: "yes", text: Shown::line(&text), edited: None })
 }
 
-impl Done {
-    /// Both, the other one first.
-    pub(super) fn after(self, first: &Self) -> Self {
-        Self { tone: first.tone, text: Shown::line(&format!("{} {}", first.text, self.text)) }
+/// As [`of_answer`], where that may have been an edit: of the request which stands for the original.
+pub(super) fn of_edit(parts: &Parts, approval: &Approval, visitor: &Visitor) -> Option<Done> {
+    let done = of_answer(parts, approval, visitor)?;
+    if approval.request.edited_from.is_none() {
+        return Some(done);
     }
+    let text = Shown::line(&format!("Edited; the original is cancelled. {}", done.text));
+    Some(Done { text, edited: Some(format!("/approvals/{}", approval.id)), ..done })
+}
+
+/// What is said of an answer that does not count, and of how the approval stands now.
+pub(super) fn of_refused(parts: &Parts, approval: &Approval, told: &str) -> Done {
+    let now = of(parts, approval);
+    let said = now.as_ref().map(|it| format!(" {}", it.text)).unwrap_or_default();
+    let text = Shown::line(&format!("{told} This is how it stands now.{said}"));
+    Done { tone: "no", text, edited: now.and_then(|it| it.edited) }
 }

@@ -116,7 +116,11 @@ fn everything_that_was_asked_is_there_however_long_it_is() {
     let content = json!({"action": {"kind": "bash", "command": command}, "context": {"a": "b c"}});
     let html = home(&approval(content, "why"), &event(AuditEventKind::ActionAllowed, &json!({})));
     assert!(html.contains("Show all: 501 lines"), "{html}");
-    assert_eq!(html.matches("rm -rf / # at the very end").count(), 2, "as it is, and as JSON");
+    assert_eq!(
+        html.matches("rm -rf / # at the very end").count(),
+        3,
+        "as it is, as JSON, and to edit"
+    );
     assert!(html.contains("&#34;b c&#34;"), "the context too");
     assert!(html.contains(&"5a".repeat(32)), "the digest");
 }
