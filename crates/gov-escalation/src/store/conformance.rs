@@ -119,6 +119,7 @@ macro_rules! for_each_rule {
         $rule!(the_terms_of_a_grant_read_back_equal);
         $rule!(an_edit_closes_one_request_and_opens_another_with_the_editors_yes);
         $rule!(an_edited_request_waits_for_the_others_that_its_chain_asks);
+        $rule!(a_vote_about_what_was_edited_is_none_about_what_it_is_now);
         $rule!(only_who_could_approve_edits);
         $rule!(an_edit_is_bound_to_the_digest_that_was_seen);
         $rule!(what_is_over_cannot_be_edited);
@@ -129,6 +130,7 @@ macro_rules! for_each_rule {
         $rule!(a_person_with_two_roles_fills_the_place_that_the_others_leave_free);
         $rule!(one_rejection_ends_it_whoever_has_said_yes);
         $rule!(a_stand_in_votes_in_the_right_of_who_named_them_and_both_are_kept);
+        $rule!(a_stand_in_answers_for_who_is_asked_by_name_until_they_are_disabled);
         $rule!(a_right_counts_once_be_it_used_by_its_owner_or_by_a_stand_in);
         $rule!(nobody_votes_about_their_own_agent_nor_through_a_stand_in);
         $rule!(a_person_counts_once_for_however_many_they_stand_in);
@@ -175,6 +177,7 @@ macro_rules! for_each_rule {
         $rule!(an_approved_one_expires_later_by_the_halt);
         $rule!(what_is_due_when_all_is_halted_is_due_when_it_ends);
         $rule!(what_is_asked_again_during_a_halt_has_its_whole_time);
+        $rule!(what_is_edited_during_a_halt_has_its_whole_time);
         $rule!(the_pulse_knows_no_deadline_during_a_halt);
         $rule!(a_timer_that_a_halt_froze_is_not_overdue);
         $rule!(a_clock_that_is_mended_during_a_halt_gives_back_its_rest);

@@ -75,6 +75,18 @@ async fn a_pass_mends_all_however_many_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_pass_stops_the_clock_of_what_is_over_though_it_finds_nothing_else() {
+    let it = Process::new();
+    let id = it.ask(1).await.id;
+    it.decide(id, "ops", Verdict::Reject).await.unwrap();
+    it.store.inner.set_due(id, Some(now(&it) + RUNG)).await;
+    let report = it.auditor().run_once().await.unwrap();
+    assert_eq!(report.found, Findings { stale: 1, ..Findings::default() });
+    assert_eq!(report.mended, Mended { disarmed: 1, ..Mended::default() });
+    assert_eq!(it.store.inner.get(id).await.unwrap().due_at, None);
+}
+
+#[tokio::test]
 async fn what_it_cannot_mend_degrades_the_health_until_somebody_did() {
     let it = Process::new();
     let auditor = it.auditor();

@@ -1,4 +1,4 @@
-//! The rules under any sequence of requests, answers, uses and clock jumps: alone, and as every
+//! The rules under any sequence of requests, answers, edits, uses and clock jumps: alone, and as every
 //! backend keeps them.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
@@ -200,7 +200,7 @@ async fn every_case_ends_in_memory_as_the_rules_say() {
         add(&mut ends, play::cases(&store, first..first + 10).await);
     }
     // What never happens is not tested.
-    for end in ["drawn", "rejected", "timed_out", "cancelled", "consumed", "expired"] {
+    for end in ["drawn", "edited", "rejected", "timed_out", "cancelled", "consumed", "expired"] {
         assert!(ends.get(end).is_some_and(|it| *it > 50), "{ends:?}");
     }
 }

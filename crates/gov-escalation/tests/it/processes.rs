@@ -144,7 +144,9 @@ async fn share(store: Arc<dyn Backend>, role: &str, place: &str, timers: u32, se
         // After the first victim, or they could fire everything before it has begun.
         steady.resize_with(2, || Process::fire(role, place, None));
     }
-    steady.into_iter().for_each(|it| assert!(it.wait(), "a steady process failed"));
+    for it in steady {
+        assert!(it.wait(), "a steady process failed");
+    }
     check(&*store, timers, now).await;
     deaths
 }

@@ -1,6 +1,6 @@
 //! Processes on one PostgreSQL wake each other.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
 use gov_core::{Clock as _, clock::ManualClock};
 use gov_escalation::{
@@ -13,7 +13,7 @@ use gov_escalation::{
     },
 };
 use gov_store::fresh_database;
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,13 @@ async fn listening(pool: &PgPool) -> BTreeSet<i32> {
     sqlx::query_scalar(sql).fetch_all(pool).await.unwrap().into_iter().collect()
 }
 
+/// The deadline that the next notice is about.
+async fn notice(others: &mut PgListener) -> String {
+    let heard = tokio::time::timeout(PATIENCE, others.recv()).await;
+    let heard = heard.expect("nobody rings").unwrap();
+    heard.payload().split_once(' ').unwrap().1.to_owned()
+}
+
 #[tokio::test]
 async fn an_earlier_deadline_of_another_process_wakes_a_sleeping_scheduler() {
     let Some(pool) = fresh_database::postgres(&[&COMPONENT]).await else { return };
@@ -71,6 +78,39 @@ async fn an_earlier_deadline_of_another_process_wakes_a_sleeping_scheduler() {
     shutdown.cancel();
     let ended = tokio::time::timeout(PATIENCE, tasks.join_all());
     ended.await.expect("a task still waits");
+}
+
+#[tokio::test]
+async fn a_bell_tells_of_the_earliest_of_what_is_armed_in_its_pause() {
+    let Some(pool) = fresh_database::postgres(&[&COMPONENT]).await else { return };
+    let (clock, alarm) = (ManualClock::default(), Arc::new(Alarm::new()));
+    let now = clock.now();
+    let store = PgApprovalStore::new(pool.clone());
+    let bell = PgBell::new(&store, Arc::clone(&alarm), Arc::new(clock.clone()));
+    let mut others = PgListener::connect_with(&pool).await.unwrap();
+    others.listen("gov_escalation_armed").await.unwrap();
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(bell.run(shutdown.clone()));
+    alarm.runs_again(now);
+    assert_eq!(notice(&mut others).await, now.as_micros().to_string());
+    for seconds in [3, 1, 2] {
+        alarm.runs_again(now + Duration::from_secs(seconds));
+        // Whoever does not wait has told it by now.
+        assert_eq!(listening(&pool).await.len(), 2);
+    }
+    let earliest = now + Duration::from_secs(1);
+    let mut heard = pin!(notice(&mut others));
+    let heard = loop {
+        clock.advance(Duration::from_millis(50));
+        tokio::select! {
+            biased;
+            heard = &mut heard => break heard,
+            _ = listening(&pool) => (),
+        }
+    };
+    assert_eq!(heard, earliest.as_micros().to_string());
+    shutdown.cancel();
+    tokio::time::timeout(PATIENCE, task).await.expect("the task still waits").unwrap();
 }
 
 #[tokio::test]

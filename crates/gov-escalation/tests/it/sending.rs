@@ -142,14 +142,15 @@ async fn a_message_whose_lease_was_taken_over_is_left_to_the_new_holder() {
     let (sender, store) = (it.sender(), it.store.inner.clone());
     let pass = tokio::spawn(async move { sender.run_once().await });
     it.settle().await;
+    it.inbox.hangs.store(false, Ordering::SeqCst);
     // This process is held up for longer than its lease, and another one takes over.
     it.clock.advance(MINUTE);
     let taken = lease(&it).await;
     assert_eq!(taken.len(), 1);
-    it.settle().await;
+    it.ask(2).await;
     assert!(pass.is_finished(), "still waits for the notifier");
     let report = pass.await.unwrap().unwrap();
-    assert_eq!(report, SendReport { lost: 1, ..SendReport::default() });
+    assert_eq!(report, SendReport { lost: 1, sent: 1, ..SendReport::default() });
     store.mark_sent(&taken[0], now(&it)).await.unwrap();
 }
 
@@ -212,6 +213,21 @@ async fn a_target_that_asks_for_a_pause_is_left_alone_for_so_long() {
     assert_eq!(it.inbox.take(), [], "it came too early");
     it.pass(TICK).await;
     assert_eq!(it.inbox.take().len(), 3);
+    it.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_asks_for_less_than_the_schedule_waits_as_long_as_that_says() {
+    let mut it = Process::new();
+    let hasty = || NotifyError::Retry { after: Some(SECOND), source: "429".into() };
+    it.ask(1).await;
+    let hasty = it.sender_to([("log", Target::new(Arc::new(Says(hasty))))]);
+    assert_eq!(hasty.run_once().await.unwrap().failed, 1);
+    it.start_sender();
+    it.pass(almost(STANDARD[0])).await;
+    assert_eq!(it.inbox.take(), [], "it came too early");
+    it.pass(STANDARD[0] / 10 + TICK).await;
+    assert_eq!(it.inbox.take().len(), 1);
     it.stop().await;
 }
 

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use gov_core::{ApprovalId, Timestamp};
 use gov_escalation::{
-    approval::{Approval, Verdict},
+    SchedulerConfig,
+    approval::{Approval, Decider, Verdict},
     chain::Span,
-    store::{StoreError, conformance},
+    store::{ApprovalStore as _, StoreError, conformance},
 };
 use tokio::task::JoinHandle;
 
-use crate::support::{MINUTE, Process, now};
+use crate::support::{MINUTE, Process, now, person};
 
 type Waiter = JoinHandle<Result<Approval, StoreError>>;
 
@@ -66,6 +67,33 @@ async fn the_fallback_and_a_withdrawal_end_the_wait_too() {
 }
 
 #[tokio::test]
+async fn an_edit_ends_the_wait_and_who_else_is_asked_is_told_at_once() {
+    let mut it = Process::new();
+    it.start_sender();
+    let id = it.ask(1).await.id;
+    let waits = wait(&it, id, now(&it) + MINUTE).await;
+    it.inbox.take();
+    let edited = edit(&it, id).await;
+    assert_eq!(ended(&it, waits).await.unwrap().edited_into, Some(edited.id));
+    it.settle().await;
+    assert_eq!(it.inbox.audiences(), ["2 of ops"]);
+    it.stop().await;
+}
+
+#[tokio::test]
+async fn the_clock_of_an_edited_request_wakes_the_scheduler() {
+    let mut it = Process::new();
+    let patient = Duration::from_hours(1000);
+    it.start_scheduler(SchedulerConfig { safety_poll: patient, ..SchedulerConfig::default() });
+    let id = it.ask(1).await.id;
+    let edited = edit(&it, id).await.id;
+    it.settle().await;
+    it.pass(Duration::from_secs(1)).await;
+    assert_eq!(it.store.inner.get(edited).await.unwrap().rung, 1);
+    it.stop().await;
+}
+
+#[tokio::test]
 async fn the_next_rung_is_no_answer() {
     let it = Process::started().await;
     let id = it.ask(1).await.id;
@@ -106,6 +134,15 @@ async fn ended(it: &Process, waits: Waiter) -> Result<Approval, StoreError> {
     it.settle().await;
     assert!(waits.is_finished(), "still waits");
     waits.await.unwrap()
+}
+
+/// Action 2 for action 1: it needs two people, and has a second until others are asked.
+async fn edit(it: &Process, id: ApprovalId) -> Approval {
+    let mut hurried = conformance::request(2);
+    hurried.chain.rungs[0].quorum = 2;
+    hurried.chain.rungs[1].after = Span(Duration::from_secs(1));
+    let (ops, digest) = (Decider { person_id: person("ops") }, conformance::digest(1));
+    it.approvals.edit(id, digest, hurried, ops, None).await.unwrap().approval
 }
 
 async fn wait(it: &Process, id: ApprovalId, until: Timestamp) -> Waiter {

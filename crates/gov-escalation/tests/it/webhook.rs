@@ -4,6 +4,7 @@ use std::{
     error::Error,
     io,
     net::{IpAddr, Ipv4Addr},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -34,6 +35,9 @@ use crate::{
     receiver::{Receiver, Says},
     support::MINUTE,
 };
+
+/// The variable that says where a process of this binary sends one message.
+const TARGET: &str = "GOV_TEST_TARGET";
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -150,6 +154,31 @@ async fn a_redirect_is_not_followed() {
         assert!(matches!(error, NotifyError::Refused { .. }), "{error:?}");
     }
     assert_eq!(inside.requests(), []);
+}
+
+/// Not a test of its own: without a target it has nothing to do.
+#[tokio::test]
+async fn sends_to_the_target_of_the_environment() {
+    let Ok(url) = std::env::var(TARGET) else { return };
+    let config = WebhookConfig { allow_private: true, ..WebhookConfig::new(secret(url)) };
+    let notifier = WebhookNotifier::new(&config, Arc::new(ManualClock::default())).unwrap();
+    notifier.notify(&message().await).await.unwrap();
+}
+
+/// It would look up the name in our place.
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_taken() {
+    let target = Receiver::start(vec![Says::status("200 OK")]).await;
+    let proxy = Receiver::start(vec![Says::status("200 OK")]).await;
+    let mut sender = Command::new(std::env::current_exe().unwrap());
+    sender.args(["webhook::sends_to_the_target_of_the_environment", "--exact"]);
+    sender.env(TARGET, target.url()).env("http_proxy", proxy.url()).env("ALL_PROXY", proxy.url());
+    for exempt in ["no_proxy", "NO_PROXY"] {
+        sender.env_remove(exempt);
+    }
+    let sent = tokio::task::spawn_blocking(move || sender.output()).await.unwrap().unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stdout));
+    assert_eq!((target.requests().len(), proxy.requests().len()), (1, 0));
 }
 
 #[tokio::test]

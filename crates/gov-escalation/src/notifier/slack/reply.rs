@@ -62,3 +62,20 @@ pub fn ephemeral(text: &str) -> Value {
         "blocks": [{"type": "section", "text": plain}],
     })
 }
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use gov_core::clock::ManualClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_to_a_click_goes_to_nobody_who_is_not_on_the_public_internet() {
+        let clock = Arc::new(ManualClock::default());
+        let reply = SlackReply::new(false, Duration::from_secs(5), clock).unwrap();
+        for url in ["https://127.0.0.1/", "https://[::ffff:10.0.0.1]/", "http://hooks.slack.com/"] {
+            let error = reply.send(url, "Approved").await.unwrap_err();
+            assert!(matches!(error, NotifyError::Refused { .. }), "{url}: {error:?}");
+        }
+    }
+}

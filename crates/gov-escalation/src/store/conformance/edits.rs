@@ -65,6 +65,29 @@ pub async fn an_edited_request_waits_for_the_others_that_its_chain_asks(store: &
     assert_eq!(done(store, new.id, by("bob"), now).await.status, Status::Approved);
 }
 
+/// A yes was to the action as it was; to what somebody made of it only their own counts, and the
+/// others must be asked again.
+pub async fn a_vote_about_what_was_edited_is_none_about_what_it_is_now(store: &dyn Backend) {
+    let now = ManualClock::default().now();
+    let two = |number| {
+        let mut request = request(number);
+        request.chain.rungs[0].quorum = 2;
+        request
+    };
+    let id = store.submit(two(1), now).await.unwrap().approval.id;
+    let by = |number, name| said(Verdict::Approve, number, person(name), roster(), None);
+    done(store, id, by(1, "ann"), now).await;
+    // Whose yes is cast has none left to edit with.
+    let change = |name| Edit { request: two(2), ..edit(name, 2) };
+    assert_eq!(not_replaced(store, id, change("ann"), now).await, Refusal::VotedBefore);
+    let (old, new) = replaced(store, id, change("bob"), now).await;
+    let who = |it: &Approval| it.votes.iter().map(|it| it.person).collect::<Vec<_>>();
+    assert_eq!((old.status, who(&old)), (Status::Cancelled, vec![person("ann")]));
+    assert_eq!((new.status, who(&new)), (Status::Pending, vec![person("bob")]));
+    assert_eq!(store.get(new.id).await.unwrap(), new);
+    assert_eq!(done(store, new.id, by(2, "ann"), now).await.status, Status::Approved);
+}
+
 /// Whoever could not say yes edits nothing: to the one, or to the other.
 pub async fn only_who_could_approve_edits(store: &dyn Backend) {
     let now = ManualClock::default().now();
@@ -159,7 +182,7 @@ pub async fn a_grant_is_not_edited_and_nothing_is_edited_into_one(store: &dyn Ba
 }
 
 /// Somebody makes action `number` of action 1.
-fn edit(name: &str, number: u32) -> Edit {
+pub(super) fn edit(name: &str, number: u32) -> Edit {
     Edit {
         digest: digest(1),
         request: request(number),
@@ -169,7 +192,7 @@ fn edit(name: &str, number: u32) -> Edit {
     }
 }
 
-async fn replaced(
+pub(super) async fn replaced(
     store: &dyn Backend,
     id: ApprovalId,
     edit: Edit,

@@ -260,6 +260,7 @@ pub async fn the_grants_of_an_agent_are_found_by_id(store: &dyn Backend) {
     let pending = store.submit(asking_for_calls(11, 2), now).await.unwrap().approval.id;
     let theirs = ApprovalRequest { agent_id: "helper".parse().unwrap(), ..asking_for_calls(12, 2) };
     let theirs = store.submit(theirs, now).await.unwrap().approval.id;
+    done(store, theirs, answer(Verdict::Approve, 12), now).await;
     let coder = request(1).agent_id;
     let found = async |limit| {
         let grants = store.grants_of(&coder, limit).await.unwrap();

@@ -1,6 +1,9 @@
 //! What a halt does to the clock, and what it does not.
 
-use super::*;
+use super::{
+    edits::{edit, replaced},
+    *,
+};
 use crate::{
     approval::Status,
     store::{Bounds, Findings, Mended, Pulse},
@@ -184,6 +187,20 @@ pub async fn what_is_asked_again_during_a_halt_has_its_whole_time(store: &dyn Ba
     done(store, id, change, halted_at + RUNG).await;
     let resumed_at = resume(store, halted_at).await;
     let it = store.get(id).await.unwrap();
+    assert_eq!((it.status, it.due_at), (Status::Pending, Some(resumed_at + RUNG)));
+    assert_eq!(it.expires_at, Some(resumed_at + TIMEOUT));
+}
+
+/// What stands in its place begins where the clock of the first one stands.
+pub async fn what_is_edited_during_a_halt_has_its_whole_time(store: &dyn Backend) {
+    let now = ManualClock::default().now();
+    let id = submit(store, 1, now).await.id;
+    let halted_at = halt(store, now, Duration::from_mins(5)).await;
+    let mut change = edit("ann", 2);
+    change.request.chain.rungs[0].quorum = 2;
+    let new = replaced(store, id, change, halted_at + RUNG).await.1.id;
+    let resumed_at = resume(store, halted_at).await;
+    let it = store.get(new).await.unwrap();
     assert_eq!((it.status, it.due_at), (Status::Pending, Some(resumed_at + RUNG)));
     assert_eq!(it.expires_at, Some(resumed_at + TIMEOUT));
 }

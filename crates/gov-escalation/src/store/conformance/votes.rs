@@ -84,6 +84,28 @@ pub async fn a_stand_in_votes_in_the_right_of_who_named_them_and_both_are_kept(
     assert!(payload.contains(&person("ann").to_string()), "{payload}");
 }
 
+/// Where one person is asked, their stand-in answers as that one, and for nobody who is gone.
+pub async fn a_stand_in_answers_for_who_is_asked_by_name_until_they_are_disabled(
+    store: &dyn Backend,
+) {
+    let now = ManualClock::default().now();
+    let mut people = Roster::clone(&roster());
+    people.members.remove(&person("bob"));
+    for (number, name, wanted) in
+        [(1, "ann", Ok(Status::Approved)), (2, "bob", Err(Refusal::NotAsked))]
+    {
+        let named = Rung { people: vec![person(name)], ..Rung::default() };
+        let id = ask_about(store, number, named, now).await;
+        let people = Arc::new(people.clone());
+        let change = said(Verdict::Approve, number, person("deputy"), people, None);
+        let outcome = match store.apply(id, change, now).await.unwrap() {
+            Applied::Done { approval, .. } => Ok(approval.status),
+            Applied::Refused { refusal, .. } => Err(refusal),
+        };
+        assert_eq!(outcome, wanted, "for {name}");
+    }
+}
+
 /// Whoever comes first uses the right; nobody counts beside their own stand-in.
 pub async fn a_right_counts_once_be_it_used_by_its_owner_or_by_a_stand_in(store: &dyn Backend) {
     let now = ManualClock::default().now();

@@ -11,6 +11,10 @@ use gov_escalation::{
     transition::{Refusal, SYSTEM_TIMEOUT},
 };
 
+mod edit;
+
+pub(crate) use self::edit::{Becomes, Edited};
+
 /// One approval as it should be, and all that should have been written about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {

@@ -9,17 +9,17 @@ use std::{
 use gov_core::{ApprovalId, Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
     Roster,
-    approval::{ApprovalRequest, Status},
+    approval::{ApprovalRequest, Decider, Status},
     chain::Chain,
     store::{
-        Applied, Fired, Lane,
+        Applied, Fired, Lane, Replaced,
         conformance::{self, Backend, asking_for_calls, call, consume, person, request, said},
     },
-    transition::{Change, Draw, Refusal},
+    transition::{Change, Draw, Edit, Refusal},
 };
 
 use super::{
-    oracle::{Life, Shape, Struck},
+    oracle::{Becomes, Edited, Life, Shape, Struck},
     script::{self, ACTIONS, CALLS, Event, GRANT},
 };
 
@@ -71,8 +71,8 @@ pub(crate) async fn cases(
         for life in case.lives.values() {
             let end = life.rows.last().unwrap().as_str().strip_prefix("approval.");
             // Kinds of approvals have words of their own.
-            let end = Status::ALL.into_iter().find(|it| Some(it.as_str()) == end).unwrap();
-            *ends.entry(end.as_str()).or_default() += 1;
+            let mut words = Status::ALL.map(Status::as_str).into_iter().chain(["edited"]);
+            *ends.entry(words.find(|it| Some(*it) == end).unwrap()).or_default() += 1;
         }
     }
     ends
@@ -113,6 +113,18 @@ impl Case<'_> {
                 self.change(action, change, what, |life, now| life.reopen(chain, &roster, now))
                     .await;
             }
+            Event::Edit { action, into, person: name, saw, chain } => {
+                let is_asked = self.lives[&self.current[&into]].is_open();
+                let becomes = match into {
+                    GRANT => Becomes::Grant,
+                    _ if into == action => Becomes::Same,
+                    _ if is_asked => Becomes::Asked,
+                    _ => Becomes::New,
+                };
+                let (person, right_digest) = (person(name), saw == action);
+                let it = Edited { person, right_digest, into: becomes, chain };
+                self.edit(action, into, self.number(saw), it, what).await;
+            }
             Event::Cancel(action) => {
                 let (actor, reason) = ("coder".to_owned(), "done by hand".to_owned());
                 let change = Change::Cancel { actor, reason, policy_version: None };
@@ -150,13 +162,18 @@ impl Case<'_> {
         u32::try_from(self.seed).unwrap() * ACTIONS + action
     }
 
-    async fn ask(&mut self, action: u32, chain: Chain, what: &str) {
+    fn request(&self, action: u32, chain: Chain) -> ApprovalRequest {
         let number = self.number(action);
-        let (calls, wanted) = match action {
-            GRANT => (Some(CALLS), asking_for_calls(number, CALLS)),
-            _ => (None, request(number)),
+        let wanted = match action {
+            GRANT => asking_for_calls(number, CALLS),
+            _ => request(number),
         };
-        let wanted = ApprovalRequest { chain: chain.clone(), ..wanted };
+        ApprovalRequest { chain, ..wanted }
+    }
+
+    async fn ask(&mut self, action: u32, chain: Chain, what: &str) {
+        let calls = (action == GRANT).then_some(CALLS);
+        let wanted = self.request(action, chain.clone());
         let submitted = self.store.submit(wanted, self.now).await.unwrap();
         let id = submitted.approval.id;
         let open = self.current.get(&action).filter(|it| self.lives[it].is_open());
@@ -210,6 +227,37 @@ impl Case<'_> {
         assert_eq!(outcome, wanted, "{what}");
         assert_eq!(Shape::of(&approval), life.shape, "{what}");
         outcome.is_ok()
+    }
+
+    /// The one is over and the other is there, or nothing has changed.
+    async fn edit(&mut self, action: u32, into: u32, saw: u32, it: Edited, what: &str) {
+        let (id, shown) = (self.current[&action], self.shown());
+        let edit = Edit {
+            digest: conformance::digest(saw),
+            request: self.request(into, it.chain.clone()),
+            decider: Decider { person_id: it.person },
+            roster: Arc::clone(&self.roster),
+            comment: None,
+        };
+        let life = self.lives.get_mut(&id).unwrap();
+        let wanted = life.edit(it, &self.roster, shown);
+        match (self.store.replace(id, edit, self.now).await.unwrap(), wanted) {
+            (Replaced::Done { old, new, .. }, Ok(other)) => {
+                assert_eq!(
+                    (Shape::of(&old), Shape::of(&new)),
+                    (life.shape.clone(), other.shape.clone()),
+                    "{what}"
+                );
+                assert_eq!((old.edited_into, new.request.edited_from), (Some(new.id), Some(id)));
+                self.lives.insert(new.id, other);
+                self.current.insert(into, new.id);
+            }
+            (Replaced::Refused { approval, refusal }, Err(wanted)) => {
+                assert_eq!(refusal, wanted, "{what}");
+                assert_eq!(Shape::of(&approval), life.shape, "{what}");
+            }
+            (done, wanted) => panic!("{what}: {done:?}, and not {wanted:?}"),
+        }
     }
 
     async fn fire(&mut self, what: &str) {

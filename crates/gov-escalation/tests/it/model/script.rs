@@ -41,6 +41,14 @@ pub(crate) enum Event {
     },
     /// A policy asks another chain.
     Reopen(u32, Chain),
+    /// A person who saw this action or another makes an action of it that asks this chain.
+    Edit {
+        action: u32,
+        into: u32,
+        person: &'static str,
+        saw: u32,
+        chain: Chain,
+    },
     Cancel(u32),
     /// The scheduler looks, once.
     Fire,
@@ -67,7 +75,7 @@ fn event(dice: &mut Dice) -> Event {
     let action = one_of(dice, &[0, 1, 2, 3]);
     // The wrong action, now and then.
     let other = if dice.roll(8) == 0 { (action + 1) % ACTIONS } else { action };
-    match dice.roll(26) {
+    match dice.roll(29) {
         0..=3 => Event::Ask(action, chain(dice)),
         4..=12 => {
             let no = dice.roll(9) == 0;
@@ -82,7 +90,17 @@ fn event(dice: &mut Dice) -> Event {
         16..=19 => Event::Fire,
         20..=23 => Event::Move(i64::try_from(dice.roll(1500)).unwrap() - 200),
         24 if dice.roll(2) == 0 => Event::Halt,
-        _ => Event::Resume,
+        24..=25 => Event::Resume,
+        _ => {
+            let into = one_of(dice, &[0, 1, 2, 3]);
+            Event::Edit {
+                action,
+                into,
+                person: one_of(dice, &PEOPLE),
+                saw: other,
+                chain: chain(dice),
+            }
+        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! The PostgreSQL store against the contract, and what only it can be asked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gov_core::{ApprovalId, Clock as _, Timestamp, clock::ManualClock};
 use gov_escalation::{
     approval::{Status, Verdict},
     for_each_rule,
     store::{
-        Applied, ApprovalFilter, ApprovalStore as _, Auditing as _, Fired, History as _,
+        Applied, ApprovalFilter, ApprovalStore as _, Auditing as _, Fired, History as _, Mended,
         StoreError,
-        conformance::{self, RUNG, TIMEOUT, answer, request},
+        conformance::{self, APPROVED_FOR, RUNG, TIMEOUT, answer, request},
         damage::Damage as _,
         postgres::{COMPONENT, PgApprovalStore},
     },
@@ -101,7 +101,7 @@ async fn a_timer_locked_by_another_transaction_is_skipped() {
         other.rollback().await.unwrap();
         fired
     };
-    let patience = std::time::Duration::from_secs(5);
+    let patience = Duration::from_secs(5);
     let fired = tokio::time::timeout(patience, pass).await.expect("waits for the lock");
     assert_eq!(fired, Fired { escalated: 1, ..Fired::default() });
     assert_eq!(store.get(free).await.unwrap().rung, 1);
@@ -123,12 +123,47 @@ async fn a_stopped_clock_that_somebody_else_holds_is_left_to_them() {
         .execute(&mut *other)
         .await
         .unwrap();
-    let patience = std::time::Duration::from_secs(10);
+    let patience = Duration::from_secs(10);
     let mended = tokio::time::timeout(patience, store.mend(now, 100)).await;
     assert_eq!(mended.expect("waits for the lock").unwrap().armed, 1);
     assert_eq!(store.get(free).await.unwrap().due_at, Some(now + RUNG));
     other.rollback().await.unwrap();
     assert_eq!(store.mend(now, 100).await.unwrap().armed, 1);
+}
+
+/// The pass has read all three, and waits for the first of them; the other two change meanwhile.
+#[tokio::test]
+async fn a_mend_that_read_before_two_decisions_changes_neither_clock() {
+    let Some((pool, store)) = fresh().await else { return };
+    let now = ManualClock::default().now();
+    let [lost, stopped, stale] =
+        [submit(&store, 1, now).await, submit(&store, 2, now).await, submit(&store, 3, now).await];
+    store.lose_timer(lost).await;
+    store.set_due(stopped, None).await;
+    let sql = "update escalation_approval set status = 'parked' where approval_id = $1";
+    tamper(&pool, sql, stale).await.unwrap();
+    let mut other = pool.begin().await.unwrap();
+    sqlx::query(
+        "insert into escalation_timer (approval_id, rung, arrived_at, generation)
+         values ($1, 0, now(), 1)",
+    )
+    .bind(lost.as_uuid())
+    .execute(&mut *other)
+    .await
+    .unwrap();
+    let mend = tokio::spawn({
+        let store = store.clone();
+        async move { store.mend(now, 100).await }
+    });
+    until_waiting(&pool, 1, || mend.is_finished()).await;
+    store.apply(stopped, answer(Verdict::Reject, 2), now).await.unwrap();
+    store.apply(stale, answer(Verdict::Approve, 3), now).await.unwrap();
+    other.rollback().await.unwrap();
+    let mended = tokio::time::timeout(Duration::from_secs(10), mend).await;
+    let mended = mended.expect("waits for the lock").unwrap().unwrap();
+    assert_eq!(mended, Mended { armed: 1, ..Mended::default() });
+    assert_eq!(store.get(stopped).await.unwrap().due_at, None, "a clock of what is over");
+    assert_eq!(store.get(stale).await.unwrap().due_at, Some(now + APPROVED_FOR), "never expires");
 }
 
 /// The slow one has its positions and hangs in its commit. Nobody may be seen behind it.

@@ -9,7 +9,7 @@ use gov_escalation::{
     store::{
         Applied, ApprovalFilter, ApprovalStore as _, Auditing as _, Fired, History as _, Mended,
         StoreError,
-        conformance::{self, RUNG, TIMEOUT, answer, request},
+        conformance::{self, APPROVED_FOR, RUNG, TIMEOUT, answer, request},
         damage::Damage as _,
         sqlite::{COMPONENT, SqliteApprovalStore},
     },
@@ -135,7 +135,7 @@ async fn overtaken<T>(
         async {
             // The file has one reader: when it is free again, the pass has read.
             let it = store.get(id).await.unwrap();
-            assert_eq!(it.status, Status::Pending);
+            assert!(it.status.awaits_answer());
             go.send(()).unwrap();
         }
     );
@@ -171,6 +171,21 @@ async fn a_mend_that_read_before_a_decision_arms_nothing() {
     assert_eq!(mended.unwrap(), Mended::default());
     let it = store.get(id).await.unwrap();
     assert_eq!((it.status, it.due_at, it.generation), (Status::Rejected, None, 2));
+}
+
+#[tokio::test]
+async fn a_mend_that_read_before_a_decision_stops_no_clock() {
+    let it = fresh();
+    let store = &it.1;
+    let now = ManualClock::default().now();
+    let id = submit(store, 1, now).await;
+    // A parked one has no clock, and this one's runs.
+    let sql = "update escalation_approval set status = 'parked' where approval_id = ?1";
+    tamper(&it.0, sql, id).await.unwrap();
+    let decision = (id, answer(Verdict::Approve, 1), now);
+    let mended = overtaken(&it, decision, store.mend(now, 100)).await;
+    assert_eq!(mended.unwrap(), Mended::default());
+    assert_eq!(store.get(id).await.unwrap().due_at, Some(now + APPROVED_FOR), "it never expires");
 }
 
 /// Only other hands leave such a timer behind.
