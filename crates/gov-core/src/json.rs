@@ -186,6 +186,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::dice::Dice;
 
     fn refusal(text: &str) -> (String, String) {
         let error = parse_value(text.as_bytes()).unwrap_err();
@@ -217,6 +218,19 @@ mod tests {
         }
         assert!(parse_value(b"1e400").is_err());
         assert!(parse_value(b"NaN").is_err());
+    }
+
+    #[test]
+    fn a_fraction_is_read_as_the_number_that_is_nearest_to_it() {
+        let mut dice = Dice::of(1);
+        for _ in 0..10_000 {
+            let number = f64::from_bits(dice.roll(u64::MAX));
+            let number = if number.abs() <= MAX_NUMBER { number } else { number.recip() };
+            if number.is_finite() {
+                let read = parse_value(format!("{number:e}").as_bytes()).unwrap();
+                assert_eq!(read.as_f64().map(f64::to_bits), Some(number.to_bits()), "{number:e}");
+            }
+        }
     }
 
     #[test]
