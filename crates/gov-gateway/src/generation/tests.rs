@@ -6,6 +6,7 @@ use gov_store::fresh_database::{self, SqliteFile};
 use super::*;
 use crate::{
     identity::{Agent, Scope, Token, TokenSecret},
+    servers::Servers,
     store::{
         Edit, Effect, StoredPolicy,
         sqlite::{COMPONENT, SqliteGatewayStore},
@@ -139,6 +140,27 @@ async fn what_was_read_before_a_change_of_our_own_does_not_undo_it() {
     assert!(!it.directory.replace(before.identities, before.generation));
     assert!(it.directory.authenticate(&secret.to_text(), it.clock.now()).is_ok());
     assert_eq!(it.pass().await, Followed::Everything);
+}
+
+#[tokio::test]
+async fn a_pass_that_a_change_of_our_own_overtook_confirms_nothing() {
+    let mut it = start();
+    let clock = Arc::new(it.clock.clone());
+    let servers = Servers::sharing(Arc::clone(&it.store), "a".to_owned(), clock);
+    it.follower.attendance = servers.attendance();
+    let noted = async |it: &It| it.store.presences().await.unwrap().remove(0).generation;
+    it.clock.advance(LIMIT);
+    it.elsewhere(Effect::AddToken(it.token().0)).await;
+    // It is in memory before it is in what the pass reads.
+    let ours = Edit::new(Effect::AddToken(it.token().0), "test", it.clock.now()).unwrap();
+    it.directory.take_in(&ours, 2);
+    assert_eq!(it.pass().await, Followed::Overtaken);
+    assert!(!it.freshness.is_fresh(it.clock.now()));
+    assert_eq!(noted(&it).await, 0, "what the other one changed is not in memory yet");
+    assert_eq!(it.store.apply(ours).await.unwrap(), Some(2));
+    assert_eq!(it.pass().await, Followed::Everything);
+    assert!(it.freshness.is_fresh(it.clock.now()));
+    assert_eq!(noted(&it).await, 2);
 }
 
 #[tokio::test]

@@ -165,3 +165,6 @@ impl Health for HaltHealth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
