@@ -21,7 +21,7 @@ use crate::store::{
 const HALT: Duration = Duration::from_mins(10);
 
 /// Nobody may wait longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct It {
     clock: ManualClock,
