@@ -26,7 +26,7 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Git is of low risk, and deploying of high.
 pub(crate) const POLICY: &str = r#"

@@ -18,6 +18,9 @@ use gov_escalation::{
 use gov_store::fresh_database;
 use sqlx::{PgPool, Row as _, postgres::PgQueryResult};
 
+/// Nobody may wait longer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 macro_rules! rule {
     ($name:ident) => {
         #[tokio::test]
@@ -101,8 +104,7 @@ async fn a_timer_locked_by_another_transaction_is_skipped() {
         other.rollback().await.unwrap();
         fired
     };
-    let patience = Duration::from_secs(5);
-    let fired = tokio::time::timeout(patience, pass).await.expect("waits for the lock");
+    let fired = tokio::time::timeout(PATIENCE, pass).await.expect("waits for the lock");
     assert_eq!(fired, Fired { escalated: 1, ..Fired::default() });
     assert_eq!(store.get(free).await.unwrap().rung, 1);
     assert_eq!(store.get(locked).await.unwrap().rung, 0);
@@ -123,8 +125,7 @@ async fn a_stopped_clock_that_somebody_else_holds_is_left_to_them() {
         .execute(&mut *other)
         .await
         .unwrap();
-    let patience = Duration::from_secs(10);
-    let mended = tokio::time::timeout(patience, store.mend(now, 100)).await;
+    let mended = tokio::time::timeout(PATIENCE, store.mend(now, 100)).await;
     assert_eq!(mended.expect("waits for the lock").unwrap().armed, 1);
     assert_eq!(store.get(free).await.unwrap().due_at, Some(now + RUNG));
     other.rollback().await.unwrap();
@@ -159,7 +160,7 @@ async fn a_mend_that_read_before_two_decisions_changes_neither_clock() {
     store.apply(stopped, answer(Verdict::Reject, 2), now).await.unwrap();
     store.apply(stale, answer(Verdict::Approve, 3), now).await.unwrap();
     other.rollback().await.unwrap();
-    let mended = tokio::time::timeout(Duration::from_secs(10), mend).await;
+    let mended = tokio::time::timeout(PATIENCE, mend).await;
     let mended = mended.expect("waits for the lock").unwrap().unwrap();
     assert_eq!(mended, Mended { armed: 1, ..Mended::default() });
     assert_eq!(store.get(stopped).await.unwrap().due_at, None, "a clock of what is over");
