@@ -13,19 +13,22 @@ use serde_json::Value;
 use crate::workspace;
 
 /// Cargo at the root of the workspace, in an environment as if a person had called it.
-///
-/// `cargo run` tells this program about *this* package. Build scripts that watch those variables
-/// (ring's does) would run again, and most of the tree after them.
 pub(crate) fn command() -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
     command.current_dir(workspace::root());
+    as_if_called_by_a_person(&mut command);
+    command
+}
+
+/// `cargo run` tells this program about *this* package. Build scripts that watch those variables
+/// (ring's does) would run again, and most of the tree after them, if cargo runs in `command`.
+pub(crate) fn as_if_called_by_a_person(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(is_about_this_package) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Builds the workspace with all features, and returns the path of the fresh `gov`.

@@ -4,7 +4,10 @@ mod nats;
 mod postgres;
 mod standing;
 
-use std::{ffi::OsStr, net::TcpListener, process::ExitCode};
+use std::{
+    net::TcpListener,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,7 +15,7 @@ pub(crate) use self::{
     nats::{Nats, old_program, programs},
     postgres::{Postgres, bin_dir, is_root},
 };
-use crate::needs;
+use crate::{cargo, needs};
 
 /// Tells the tests where PostgreSQL listens.
 pub(crate) const POSTGRES_URL: &str = "GOV_TEST_POSTGRES_URL";
@@ -66,10 +69,10 @@ fn run_with(program: &str, arguments: &[&str]) -> Result<ExitCode> {
     let programs = programs()?;
     let postgres = Postgres::start()?;
     let nats = Nats::start(&programs.current)?;
-    let status = std::process::Command::new(OsStr::new(program))
-        .args(arguments)
-        .env(POSTGRES_URL, postgres.url())
-        .env(NATS_URL, nats.url())
+    let mut command = Command::new(program);
+    cargo::as_if_called_by_a_person(&mut command);
+    command.args(arguments).env(POSTGRES_URL, postgres.url()).env(NATS_URL, nats.url());
+    let status = command
         .envs(programs.variables())
         .status()
         .with_context(|| format!("starting {program}"))?;
