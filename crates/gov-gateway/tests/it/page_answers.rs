@@ -160,6 +160,28 @@ async fn a_second_answer_is_told_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_sent_twice_counts_once_and_is_no_error() {
+    let it = Deciding::start("[[chains.default.rungs]]\nquorum = 2\n").await;
+    let id = it.ask().await;
+    let ann = Browser::log_in(&it.it, &it.ann).await;
+    let bob = Browser::log_in(&it.it, &it.bob).await;
+    let (anns, bobs) = (Form::of(&ann, &id).await, Form::of(&bob, &id).await);
+    // While more people are asked, and when all is settled.
+    for (form, browser, status) in [(&anns, &ann, "pending"), (&bobs, &bob, "approved")] {
+        for _ in 0..2 {
+            let reply = form.send(browser, "approve", "").await;
+            let there = format!("/?done={id}");
+            assert_eq!((reply.status, header(&reply, "location")), (303, Some(&*there)));
+            assert_eq!(it.approval(&id).await["status"], status, "one click is one voice");
+        }
+    }
+    let reply = anns.send(&ann, "reject", "").await;
+    assert_eq!(reply.status, 409, "the other answer: {reply:?}");
+    let other = Form { digest: "0".repeat(64), ..anns };
+    assert_eq!(other.send(&ann, "approve", "").await.status, 409, "about something else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_that_cannot_be_understood_answers_nothing() {
     let it = Deciding::start("").await;
     let id = it.ask().await;

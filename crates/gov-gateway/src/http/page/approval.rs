@@ -9,7 +9,7 @@ use axum::{
 };
 use gov_core::{ActionDigest, ApprovalId, PersonId, hex};
 use gov_escalation::{
-    approval::{Approval, Decider, Verdict},
+    approval::{Approval, Decider, Verdict, Vote},
     approvals::{DecideError, Decision},
 };
 use serde::Deserialize;
@@ -49,8 +49,8 @@ pub(super) async fn show(
 
 /// Takes the visitor's answer, and goes back to the page. Who decides is the session's person.
 ///
-/// A request that is answered already, or is not the one that was shown, is shown as it is now,
-/// 409.
+/// A request that is answered already by others or in another way, or is not the one that was shown,
+/// is shown as it is now, 409.
 pub(super) async fn decide(
     State(parts): State<Arc<Parts>>,
     Path(id): Path<String>,
@@ -64,17 +64,25 @@ pub(super) async fn decide(
         let detail = "the form is not as the page made it; open the page and try again";
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "The form cannot be read", detail)
     })?;
-    match parts.page.desk.decide(id, decision, Decider { person_id }).await {
-        Ok(_) => Ok(see_other(&format!("/?done={id}"))),
-        Err(DeskError::Decide(DecideError::Refused(refusal))) => {
-            let approval = find(&parts, &id.to_string()).await?;
-            let told = format!("Your answer does not count: {refusal}.");
-            let outcome = outcome::of_refused(&parts, &approval, &told);
-            let card = card(&parts, &visitor, &approval);
-            Ok(page(&parts, &visitor, card, StatusCode::CONFLICT, Some(outcome)))
-        }
-        Err(error) => Err(not_decided(&error)),
+    let (verdict, digest) = (decision.verdict, decision.digest);
+    let decided = parts.page.desk.decide(id, decision, Decider { person_id }).await;
+    let refused = match decided {
+        Ok(_) => return Ok(see_other(&format!("/?done={id}"))),
+        Err(DeskError::Decide(DecideError::Refused(refusal))) => Ok(refusal),
+        Err(error @ DeskError::Decide(DecideError::NotAllowed { .. })) => Err(error),
+        Err(error) => return Err(not_decided(&error)),
+    };
+    let approval = find(&parts, &id.to_string()).await?;
+    let said = |it: &Vote| it.person == person_id && it.verdict == verdict;
+    if approval.request.digest == digest && approval.votes.iter().any(said) {
+        // Sent twice, as by a double click: it counts.
+        return Ok(see_other(&format!("/?done={id}")));
     }
+    let refusal = refused.map_err(|error| not_decided(&error))?;
+    let told = format!("Your answer does not count: {refusal}.");
+    let outcome = outcome::of_refused(&parts, &approval, &told);
+    let card = card(&parts, &visitor, &approval);
+    Ok(page(&parts, &visitor, card, StatusCode::CONFLICT, Some(outcome)))
 }
 
 /// Who answers by a form of their own session's page, and as which person.
